@@ -1,0 +1,33 @@
+# Every library that narrowmac uses, found in one place. All are Debian 12 packages; scripts/setup installs them.
+find_package(fmt 9 REQUIRED)
+find_package(spdlog REQUIRED)
+find_package(nlohmann_json 3.11 REQUIRED)
+find_package(CLI11 2.1 REQUIRED)
+find_package(hwy 1.0 REQUIRED)
+find_package(TBB REQUIRED)
+find_package(ZLIB REQUIRED)
+find_package(Boost 1.74 REQUIRED)
+find_package(Threads REQUIRED)
+find_package(PkgConfig REQUIRED)
+foreach(module systemc tlm openblas tomlplusplus mpfr)  # these come with pkg-config files only, or with better ones
+  pkg_check_modules(${module} REQUIRED IMPORTED_TARGET ${module})
+endforeach()
+
+# Warnings and floating-point rules of our own targets only: never of a library's, never of generated code.
+# -ffp-contract=off: the kernels decide themselves which operations are fused; a compiler's choice would change bits.
+add_library(narrowmac_flags INTERFACE)
+target_compile_options(narrowmac_flags INTERFACE
+  -Wall -Wextra -Wpedantic -Wconversion -Wshadow -ffp-contract=off)
+if(NARROWMAC_WERROR)
+  target_compile_options(narrowmac_flags INTERFACE -Werror)
+endif()
+if(NARROWMAC_SANITIZE)
+  target_compile_options(narrowmac_flags INTERFACE
+    -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
+  target_link_options(narrowmac_flags INTERFACE -fsanitize=address,undefined)
+endif()
+
+# SystemC 2.3.4 of Debian 12 was built as C++17: without SC_CPLUSPLUS a C++20 program does not link.
+add_library(narrowmac_systemc INTERFACE)
+target_link_libraries(narrowmac_systemc INTERFACE PkgConfig::systemc)
+target_compile_definitions(narrowmac_systemc INTERFACE SC_CPLUSPLUS=201703L SC_INCLUDE_DYNAMIC_PROCESSES)

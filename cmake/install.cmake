@@ -1,0 +1,14 @@
+# find_package(narrowmac) for other projects: libraries, headers, and targets narrowmac::design, narrowmac::numerics, ...
+include(CMakePackageConfigHelpers)
+
+get_property(rooms GLOBAL PROPERTY NARROWMAC_ROOMS)
+install(TARGETS ${rooms} EXPORT narrowmacTargets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
+install(TARGETS narrowmac RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+install(DIRECTORY models sim DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/narrowmac FILES_MATCHING PATTERN "*.h")
+install(DIRECTORY configs DESTINATION ${CMAKE_INSTALL_DATADIR}/narrowmac)
+install(EXPORT narrowmacTargets NAMESPACE narrowmac:: DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/narrowmac)
+configure_package_config_file(cmake/narrowmacConfig.cmake.in narrowmacConfig.cmake
+  INSTALL_DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/narrowmac)
+write_basic_package_version_file(narrowmacConfigVersion.cmake COMPATIBILITY SameMinorVersion)
+install(FILES ${CMAKE_CURRENT_BINARY_DIR}/narrowmacConfig.cmake ${CMAKE_CURRENT_BINARY_DIR}/narrowmacConfigVersion.cmake
+        DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/narrowmac)

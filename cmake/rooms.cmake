@@ -1,0 +1,41 @@
+# narrowmac_room(NAME SOURCES ... DEPENDS room... LIBRARIES library...)
+# One room of the architecture: a static library narrowmac_NAME. DEPENDS are the rooms it may include (public);
+# LIBRARIES are third-party and always private, so that no public header can need them.
+function(narrowmac_room name)
+  cmake_parse_arguments(ROOM "" "" "SOURCES;DEPENDS;LIBRARIES" ${ARGN})
+  add_library(narrowmac_${name} STATIC ${ROOM_SOURCES})
+  add_library(narrowmac::${name} ALIAS narrowmac_${name})
+  set_target_properties(narrowmac_${name} PROPERTIES EXPORT_NAME ${name} POSITION_INDEPENDENT_CODE ON)
+  target_include_directories(narrowmac_${name} PUBLIC
+    $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}/narrowmac>)
+  target_compile_features(narrowmac_${name} PUBLIC cxx_std_20)
+  foreach(dependency ${ROOM_DEPENDS})
+    target_link_libraries(narrowmac_${name} PUBLIC narrowmac_${dependency})
+  endforeach()
+  target_link_libraries(narrowmac_${name} PRIVATE $<BUILD_INTERFACE:narrowmac_flags>)
+  foreach(library ${ROOM_LIBRARIES})
+    target_link_libraries(narrowmac_${name} PRIVATE ${library})
+  endforeach()
+  set_property(GLOBAL APPEND PROPERTY NARROWMAC_ROOMS narrowmac_${name})
+endfunction()
+
+# narrowmac_test(NAME SOURCES ... DEPENDS room... LIBRARIES ... [SYSTEMC])
+# One GoogleTest executable whose every TEST is a CTest case of its own. SYSTEMC: the executable gets sc_main
+# (libsystemc brings a main of its own) and each case its own process, since a process holds one simulation.
+function(narrowmac_test name)
+  cmake_parse_arguments(TEST "SYSTEMC" "" "SOURCES;DEPENDS;LIBRARIES" ${ARGN})
+  add_executable(${name} ${TEST_SOURCES})
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+  foreach(dependency ${TEST_DEPENDS})
+    target_link_libraries(${name} PRIVATE narrowmac_${dependency})
+  endforeach()
+  target_link_libraries(${name} PRIVATE narrowmac_flags ${TEST_LIBRARIES} GTest::gtest)
+  if(TEST_SYSTEMC)
+    target_sources(${name} PRIVATE ${PROJECT_SOURCE_DIR}/tests/systemc_main.cpp)
+    target_link_libraries(${name} PRIVATE narrowmac_systemc)
+  else()
+    target_link_libraries(${name} PRIVATE GTest::gtest_main)
+  endif()
+  gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT 300 ENVIRONMENT
+    "SYSTEMC_DISABLE_COPYRIGHT_MESSAGE=1;ASAN_OPTIONS=detect_stack_use_after_return=0;UBSAN_OPTIONS=print_stacktrace=1")
+endfunction()

@@ -1,0 +1,70 @@
+#pragma once
+
+#include <cstdint>
+#include <limits>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "models/design/mac_design.h"
+
+namespace narrowmac {
+
+enum class Dataflow : std::uint8_t { OutputStationary, WeightStationary, InputStationary };
+enum class Psum : std::uint8_t { Buffer, Chained };
+enum class Fidelity : std::uint8_t { Functional, Transaction };
+
+std::string_view to_string(Dataflow dataflow);  ///< os, ws, is
+std::string_view to_string(Psum psum);          ///< buffer, chained
+std::string_view to_string(Fidelity fidelity);  ///< functional, transaction
+Dataflow parse_dataflow(std::string_view text);
+Psum parse_psum(std::string_view text);
+Fidelity parse_fidelity(std::string_view text);
+
+/// Memory beside the array. Bandwidths are per clock cycle of the array.
+struct MemoryDesign {
+  std::int64_t operand_scratchpad_bytes = 0;  ///< each of A and B, both halves of the double buffer
+  std::int64_t psum_scratchpad_bytes = 0;     ///< both halves of the double buffer
+  double scratchpad_bytes_per_cycle = 0;
+  double dram_bytes_per_cycle = 0;
+  std::int64_t dram_latency_cycles = 0;
+  friend bool operator==(const MemoryDesign&, const MemoryDesign&) = default;
+};
+
+/// An array of R x C processing elements. Without `memory` operands arrive without stalls.
+struct ArrayDesign {
+  int rows = 32;
+  int columns = 32;
+  Dataflow dataflow = Dataflow::OutputStationary;
+  Psum psum = Psum::Buffer;
+  Fidelity fidelity = Fidelity::Functional;
+  std::optional<MemoryDesign> memory;
+  friend bool operator==(const ArrayDesign&, const ArrayDesign&) = default;
+};
+
+/// The order in which the K products of one output are added: the MAC's and the array's together.
+struct AccumulationOrder {
+  std::optional<Chunk> chunk;  ///< absent: sequential
+  /// Longest sum that the order is defined for (a buffered array without a second accumulator adds one fold
+  /// only); a GEMM with larger K is refused with a reason.
+  std::int64_t max_length = std::numeric_limits<std::int64_t>::max();
+  friend bool operator==(const AccumulationOrder&, const AccumulationOrder&) = default;
+};
+
+/// The one place that knows how MAC and array together decide the order of accumulation.
+/// Throws Error if they contradict each other (chunk length other than the row count under buffered ws or is).
+AccumulationOrder accumulation_order(const MacDesign& mac, const ArrayDesign& array);
+/// The order of the MAC alone: what an output-stationary array does.
+AccumulationOrder accumulation_order(const MacDesign& mac);
+/// Throws Error if `order` is not defined for sums of `k` products.
+void check_length(const AccumulationOrder& order, std::int64_t k);
+
+void validate(const ArrayDesign& array);
+/// What MAC and array together make unwise or ineffective, one sentence each.
+std::vector<std::string> warnings(const MacDesign& mac, const ArrayDesign& array);
+std::string describe(const ArrayDesign& array);
+/// The [array] and, if present, [memory] tables as TOML; parses back to the same value.
+std::string to_toml(const ArrayDesign& array);
+
+}  // namespace narrowmac

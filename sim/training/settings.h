@@ -1,0 +1,87 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "models/design/gemm_shape.h"
+#include "models/design/mac_design.h"
+#include "models/quantizers/tensor_quantizer.h"
+#include "sim/training/dataset.h"
+
+namespace narrowmac {
+
+/// Learning rate over the run. Constant: the initial rate. Step: times `factor` at each of `milestones` (epochs).
+/// Cosine: from the initial rate at step 0 to 0 after the last step, by step.
+struct Schedule {
+  enum class Kind : std::uint8_t { Constant, Step, Cosine };
+  Kind kind = Kind::Constant;
+  std::vector<std::int64_t> milestones;
+  double factor = 0.1;
+};
+
+/// Gradients are multiplied by the scale before they are rounded and divided by it before the update.
+/// Dynamic: starts at `initial`, halves (and the step is skipped) when a gradient overflows or is not finite,
+/// doubles after `growth_interval` good steps.
+struct LossScale {
+  bool dynamic = false;
+  double initial = 1.0;
+  std::int64_t growth_interval = 200;
+};
+
+/// Formats of the tensors that enter the GEMMs, and of the stored (master) weights.
+struct Formats {
+  TensorFormat activation, weight, gradient;
+  TensorFormat weight_update;  ///< master weights after each update; fp32 by default
+};
+
+/// Which MAC computes a layer's pass. No value: fp32 through OpenBLAS.
+class MacAssignment {
+ public:
+  MacAssignment() = default;
+  /// The default of a pass.
+  void set(Pass pass, const MacDesign& mac) { passes_[static_cast<std::size_t>(pass)] = mac; }
+  /// Overrides one layer in one pass.
+  void set(const std::string& layer, Pass pass, const MacDesign& mac) {
+    layers_[layer][static_cast<std::size_t>(pass)] = mac;
+  }
+  [[nodiscard]] const MacDesign* find(const std::string& layer, Pass pass) const {
+    const auto index = static_cast<std::size_t>(pass);
+    if (const auto it = layers_.find(layer); it != layers_.end() && it->second[index]) {
+      return &*it->second[index];
+    }
+    return passes_[index] ? &*passes_[index] : nullptr;
+  }
+  [[nodiscard]] const std::map<std::string, std::array<std::optional<MacDesign>, 3>>& layers() const {
+    return layers_;
+  }
+
+ private:
+  std::array<std::optional<MacDesign>, 3> passes_;
+  std::map<std::string, std::array<std::optional<MacDesign>, 3>> layers_;
+};
+
+/// Everything that decides a training run's numbers besides network, data and array.
+struct TrainingSettings {
+  std::uint64_t seed = 1;
+  std::int64_t epochs = 1;
+  std::int64_t batch = 128;
+  double learning_rate = 0.05;
+  double momentum = 0.9;
+  double weight_decay = 0.0;
+  Schedule schedule;
+  LossScale loss_scale;
+  bool shuffle = true;
+  Normalisation normalisation;
+  Formats formats;
+  MacAssignment macs;
+  /// Statistics of one training GEMM in `sample` of each layer and pass (0: none): step s is observed if
+  /// s % sample == 0. FWD and BWD look at `sample_rows` rows, GRAD at all outputs.
+  std::int64_t sample = 16;
+  std::int64_t sample_rows = 512;
+};
+
+}  // namespace narrowmac
