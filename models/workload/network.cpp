@@ -1,0 +1,130 @@
+#include "models/workload/network.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cctype>
+#include <set>
+
+namespace narrowmac {
+namespace {
+
+using Kind = LayerDescription::Kind;
+
+const std::vector<std::string>& type_names() {
+  static const std::vector<std::string> names = {"conv2d",   "linear",       "batch_norm", "relu",
+                                                 "max_pool", "average_pool", "flatten",    "add"};
+  return names;
+}
+
+constexpr Kind kKinds[] = {Kind::Convolution, Kind::Linear,     Kind::BatchNorm,
+                           Kind::ReLU,        Kind::MaxPool,    Kind::AveragePool,
+                           Kind::Flatten,     Kind::ResidualAdd};
+
+constexpr std::int64_t kMaxChannels = 1 << 20;
+constexpr std::int64_t kMaxKernel = 1 << 10;
+
+bool is_name(const std::string& text) {
+  return !text.empty() && std::all_of(text.begin(), text.end(), [](unsigned char c) {
+    return std::isalnum(c) != 0 || c == '_' || c == '-';
+  });
+}
+
+/// Keys beyond name, type and inputs: each type reads its own, so that any other is refused as
+/// unknown.
+void read_geometry(const ConfigTable& table, LayerDescription& layer) {
+  switch (layer.kind) {
+    case Kind::Convolution:
+      layer.channels = table.integer("channels", 1, kMaxChannels);
+      layer.kernel = table.integer("kernel", 1, kMaxKernel);
+      layer.stride = table.integer_or("stride", 1, 1, kMaxKernel);
+      layer.padding = table.integer_or("padding", 0, 0, kMaxKernel);
+      layer.bias = table.boolean_or("bias", true);
+      break;
+    case Kind::Linear:
+      layer.channels = table.integer("channels", 1, kMaxChannels);
+      layer.bias = table.boolean_or("bias", true);
+      break;
+    case Kind::MaxPool:
+    case Kind::AveragePool: {
+      const bool may_be_global = layer.kind == Kind::AveragePool;
+      layer.kernel = may_be_global ? table.integer_or("kernel", 0, 0, kMaxKernel)
+                                   : table.integer("kernel", 1, kMaxKernel);
+      if (layer.kernel == 0) break;  // one window over the whole map: no stride, no padding
+      layer.stride = table.integer_or("stride", layer.kernel, 1, kMaxKernel);
+      layer.padding = table.integer_or("padding", 0, 0, layer.kernel / 2);
+      break;
+    }
+    case Kind::BatchNorm:
+    case Kind::ReLU:
+    case Kind::Flatten:
+    case Kind::ResidualAdd:
+      break;
+  }
+}
+
+void read_inputs(const ConfigTable& table, const std::string& previous,
+                 const std::set<std::string>& known, LayerDescription& layer) {
+  const std::size_t expected = layer.kind == Kind::ResidualAdd ? 2 : 1;
+  if (!table.has("inputs")) {
+    if (expected == 2) throw table.error("inputs", "missing; an add layer names its two inputs");
+    layer.inputs = {previous};
+    return;
+  }
+  layer.inputs = table.strings("inputs");
+  if (layer.inputs.size() != expected) {
+    throw table.error("inputs", fmt::format("found {} inputs; a layer of this type has {}",
+                                            layer.inputs.size(), expected));
+  }
+  for (const std::string& input : layer.inputs) {
+    if (known.count(input) == 0) {
+      throw table.error("inputs",
+                        fmt::format("found \"{}\"; accepted: \"input\" or the name of a layer "
+                                    "above this one",
+                                    input));
+    }
+  }
+}
+
+LayerDescription read_layer(const ConfigTable& table, const std::string& previous,
+                            std::set<std::string>& known) {
+  LayerDescription layer;
+  layer.name = table.string("name");
+  if (!is_name(layer.name)) {
+    throw table.error("name",
+                      fmt::format("found \"{}\"; accepted: letters, digits, _ and -", layer.name));
+  }
+  if (!known.insert(layer.name).second) {
+    throw table.error(
+        "name", fmt::format("\"{}\" is taken; every layer needs a name of its own", layer.name));
+  }
+  known.erase(layer.name);  // a layer cannot read itself
+  layer.kind = kKinds[table.choice("type", type_names())];
+  read_inputs(table, previous, known, layer);
+  read_geometry(table, layer);
+  known.insert(layer.name);
+  return layer;
+}
+
+}  // namespace
+
+NetworkDescription parse_network(const ConfigTable& root) {
+  NetworkDescription network;
+  network.name = root.string("name");
+  network.summary = root.string_or("summary", "");
+  std::set<std::string> known = {"input"};
+  std::string previous = "input";
+  for (const ConfigTable& table : root.tables("layer")) {
+    network.layers.push_back(read_layer(table, previous, known));
+    previous = network.layers.back().name;
+  }
+  if (network.layers.empty()) throw root.error("layer", "a network needs at least one [[layer]]");
+  root.reject_unknown();
+  return network;
+}
+
+NetworkDescription read_network(const std::filesystem::path& path) {
+  return parse_network(ConfigTable::read_file(path));
+}
+
+}  // namespace narrowmac
