@@ -30,7 +30,7 @@ struct Normalisation {
 };
 
 /// Reads a split from a folder: idx files (gzip or plain) for the MNISTs, the binary version for CIFAR-10.
-/// `limit` > 0 keeps the first images only. Headers, sizes and labels are checked; Error names the file, what was
+/// `limit` > 0 keeps the first images only, and more than there are is an error. Headers, sizes and labels are checked; Error names the file, what was
 /// found and what is accepted.
 Dataset read_dataset(DatasetKind kind, const std::filesystem::path& folder, Split split, std::int64_t limit = 0);
 
