@@ -7,15 +7,13 @@
 namespace narrowmac {
 namespace {
 
-constexpr int kMostRowsOrColumns = 65536;
-
 bool is_buffered(const ArrayDesign& array) {
   return array.dataflow != Dataflow::OutputStationary && array.psum == Psum::Buffer;
 }
 
 void validate_side(std::string_view name, int value) {
-  if (value < 1 || value > kMostRowsOrColumns) {
-    throw Error(fmt::format("array {} = {}; accepted: 1..{}", name, value, kMostRowsOrColumns));
+  if (value < 1 || value > kMaxArraySide) {
+    throw Error(fmt::format("array {} = {}; accepted: 1..{}", name, value, kMaxArraySide));
   }
 }
 

@@ -22,13 +22,15 @@ Dataflow parse_dataflow(std::string_view text);
 Psum parse_psum(std::string_view text);
 Fidelity parse_fidelity(std::string_view text);
 
+inline constexpr int kMaxArraySide = 65536;  ///< most rows or columns
+
 /// Memory beside the array. Bandwidths are per clock cycle of the array.
 struct MemoryDesign {
-  std::int64_t operand_scratchpad_bytes = 0;  ///< each of A and B, both halves of the double buffer
-  std::int64_t psum_scratchpad_bytes = 0;     ///< both halves of the double buffer
-  double scratchpad_bytes_per_cycle = 0;
-  double dram_bytes_per_cycle = 0;
-  std::int64_t dram_latency_cycles = 0;
+  std::int64_t operand_scratchpad_bytes = 256 * 1024;  ///< each of A and B, both halves of the double buffer
+  std::int64_t psum_scratchpad_bytes = 256 * 1024;     ///< both halves of the double buffer
+  double scratchpad_bytes_per_cycle = 256;
+  double dram_bytes_per_cycle = 64;
+  std::int64_t dram_latency_cycles = 100;
   friend bool operator==(const MemoryDesign&, const MemoryDesign&) = default;
 };
 

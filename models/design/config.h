@@ -19,6 +19,8 @@ namespace narrowmac {
 /// Copies share the document and the marks.
 class ConfigTable {
  public:
+  struct Document;  ///< the parsed file, opaque
+
   static ConfigTable read_file(const std::filesystem::path& path);
   static ConfigTable parse(std::string_view text, std::string_view source_name);
 
@@ -35,6 +37,8 @@ class ConfigTable {
   [[nodiscard]] std::vector<ConfigTable> tables(std::string_view key) const;  ///< array of tables; absent: empty
   [[nodiscard]] std::vector<std::int64_t> integers(std::string_view key) const;
   [[nodiscard]] std::vector<std::string> strings(std::string_view key) const;
+  /// The elements of an array of any types as TOML text, for set(): a sweep's values.
+  [[nodiscard]] std::vector<std::string> toml_values(std::string_view key) const;
   /// With a default for a missing key.
   [[nodiscard]] std::string string_or(std::string_view key, std::string_view fallback) const;
   [[nodiscard]] std::int64_t integer_or(std::string_view key, std::int64_t fallback, std::int64_t low,
@@ -58,24 +62,30 @@ class ConfigTable {
   /// Must be called on the root. Throws Error naming the key if its parent table does not exist and
   /// `may_create` is false.
   void set(std::string_view dotted_key, std::string_view value, std::string_view origin, bool may_create);
-  /// Puts a copy of another table's values at `dotted_key` of the root (a sweep's point over its base).
+  /// Puts copies of another table's values over those of the root, table by table (a sweep's point over its base);
+  /// arrays and everything else are replaced whole. Must be called on the root. The other table counts as read.
   void merge(const ConfigTable& other);
 
   [[nodiscard]] std::string to_toml() const;
   [[nodiscard]] std::string source_name() const;
 
  private:
-  struct Document;
   std::shared_ptr<Document> document_;
   std::string path_;  ///< dotted path of this table in the document, "" for the root
+  void merge_below(const std::string& path, const ConfigTable& other);
   explicit ConfigTable(std::shared_ptr<Document> document, std::string path);
 };
 
-/// Reads `[mac]`. `inherited` (a pass's table over [mac]) supplies what the table leaves out; `operands`
-/// (a, b known from elsewhere) makes setting a or b an error.
+/// Operand formats that are known from elsewhere (a run's [formats]).
 struct Operands {
   NumberFormat a, b;
 };
+/// Reads `[mac]`. `inherited` (a pass's table over [mac]) supplies what the table leaves out; `operands` makes
+/// setting a or b an error. `chunk = false` stands for "no chunk" and removes an inherited one. A table that
+/// overrides `accumulator` alone leaves an inherited chunk's accumulator as it was. Rounding, random_bits, overflow
+/// and subnormals of an inherited chunk follow the table's own first level where they equalled the inherited first
+/// level's, and stay otherwise.
+/// The caller reads what else the table may hold and then calls reject_unknown().
 MacDesign parse_mac(const ConfigTable& table, const MacDesign* inherited = nullptr,
                     const Operands* operands = nullptr);
 ArrayDesign parse_array(const ConfigTable& root);  ///< reads [array] and [memory] of a root table

@@ -1,0 +1,154 @@
+#include "models/design/config_document.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <charconv>
+#include <sstream>
+
+namespace narrowmac {
+namespace config_path {
+namespace {
+
+bool is_bare_key(std::string_view key) {
+  const auto bare = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+           c == '-';
+  };
+  return !key.empty() && std::all_of(key.begin(), key.end(), bare);
+}
+
+const toml::node* child(const toml::node& parent, const std::string& segment) {
+  if (const auto* table = parent.as_table()) return table->get(segment);
+  const auto* array = parent.as_array();
+  if (array == nullptr) return nullptr;
+  std::size_t index = 0;
+  const char* end = segment.data() + segment.size();
+  const auto [stop, status] = std::from_chars(segment.data(), end, index);
+  return status == std::errc() && stop == end ? array->get(index) : nullptr;
+}
+
+}  // namespace
+
+std::string join(std::string_view parent, std::string_view key) {
+  std::string segment(key);
+  if (!is_bare_key(key)) {
+    segment = "\"";
+    for (const char c : key) {
+      if (c == '"' || c == '\\') segment += '\\';
+      segment += c;
+    }
+    segment += '"';
+  }
+  return parent.empty() ? segment : fmt::format("{}.{}", parent, segment);
+}
+
+std::vector<std::string> split(std::string_view path) {
+  std::vector<std::string> segments;
+  if (path.empty()) return segments;
+  segments.emplace_back();
+  bool quoted = false;
+  for (std::size_t i = 0; i < path.size(); ++i) {
+    if (path[i] == '"') {
+      quoted = !quoted;
+    } else if (quoted && path[i] == '\\' && i + 1 < path.size()) {
+      segments.back() += path[++i];
+    } else if (path[i] == '.' && !quoted) {
+      segments.emplace_back();
+    } else {
+      segments.back() += path[i];
+    }
+  }
+  return segments;
+}
+
+const toml::node* find(const toml::table& root, std::string_view path) {
+  const toml::node* node = &root;
+  for (const std::string& segment : split(path)) {
+    node = child(*node, segment);
+    if (node == nullptr) return nullptr;
+  }
+  return node;
+}
+
+toml::node* find(toml::table& root, std::string_view path) {
+  return const_cast<toml::node*>(find(static_cast<const toml::table&>(root), path));
+}
+
+}  // namespace config_path
+
+std::string describe_node(const toml::node& node) {
+  const auto with_value = [](std::string_view type, const auto& value) {
+    std::ostringstream text;
+    text << value;
+    return fmt::format("{} {}", type, text.str());
+  };
+  switch (node.type()) {
+    case toml::node_type::string:
+      return fmt::format("the string '{}'", node.as_string()->get());
+    case toml::node_type::integer:
+      return with_value("the integer", *node.as_integer());
+    case toml::node_type::floating_point:
+      return with_value("the float", *node.as_floating_point());
+    case toml::node_type::boolean:
+      return fmt::format("the boolean {}", node.as_boolean()->get());
+    case toml::node_type::table:
+      return "a table";
+    case toml::node_type::array:
+      return node.is_array_of_tables() ? "an array of tables" : "an array";
+    case toml::node_type::date:
+    case toml::node_type::time:
+    case toml::node_type::date_time:
+      return "a date or time";
+    case toml::node_type::none:
+      break;
+  }
+  return "nothing";
+}
+
+std::string node_to_toml(const toml::node& node) {
+  std::ostringstream text;
+  if (const toml::table* table = node.as_table()) {
+    toml::table copy = *table;
+    copy.is_inline(true);
+    text << copy;
+  } else {
+    node.visit([&text](const auto& value) { text << value; });
+  }
+  return text.str();
+}
+
+namespace {
+
+/// Levenshtein's distance.
+std::size_t edit_distance(std::string_view left, std::string_view right) {
+  std::vector<std::size_t> row(right.size() + 1);
+  for (std::size_t j = 0; j <= right.size(); ++j) row[j] = j;
+  for (std::size_t i = 1; i <= left.size(); ++i) {
+    std::size_t diagonal = row[0];
+    row[0] = i;
+    for (std::size_t j = 1; j <= right.size(); ++j) {
+      const std::size_t replaced = diagonal + (left[i - 1] == right[j - 1] ? 0 : 1);
+      diagonal = row[j];
+      row[j] = std::min({replaced, row[j] + 1, row[j - 1] + 1});
+    }
+  }
+  return row.back();
+}
+
+}  // namespace
+
+std::string nearest(std::string_view word, const std::vector<std::string>& accepted) {
+  std::string best;
+  std::size_t best_distance = 1 + word.size() / 3;  // a third of the letters may be wrong
+  for (const std::string& candidate : accepted) {
+    const std::size_t distance = edit_distance(word, candidate);
+    if (distance < std::max<std::size_t>(best_distance, 2) && distance < candidate.size()) {
+      best = candidate;
+      best_distance = distance;
+    }
+  }
+  return best;
+}
+
+}  // namespace narrowmac
