@@ -1,0 +1,125 @@
+#include "models/array/memory_timing.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+#include "models/array/schedule.h"
+#include "models/design/error.h"
+
+namespace narrowmac {
+namespace {
+
+/// One DRAM channel: transfers in the order of issue. Times in ticks.
+class Channel {
+ public:
+  explicit Channel(const MemoryDesign& memory)
+      : bandwidth_(memory.dram_bytes_per_cycle),
+        latency_(memory.dram_latency_cycles * kTicksPerCycle) {}
+  std::int64_t read(std::int64_t issue, std::int64_t bytes) {
+    return serve(issue + latency_, bytes);
+  }
+  std::int64_t write(std::int64_t issue, std::int64_t bytes) { return serve(issue, bytes); }
+
+ private:
+  std::int64_t serve(std::int64_t begin, std::int64_t bytes) {
+    free_ = std::max(free_, begin) + transfer_ticks(bytes, bandwidth_);
+    return free_;
+  }
+  double bandwidth_;
+  std::int64_t latency_;
+  std::int64_t free_ = 0;
+};
+
+/// Slices from fetch to write-back: the two next ones and when their data arrive, the two last
+/// write-backs.
+class Pipeline {
+ public:
+  Pipeline(const GemmShape& shape, const ArrayDesign& array, const ElementBytes& bytes)
+      : schedule_(shape, array, bytes), memory_(*array.memory), channel_(memory_) {}
+
+  MemoryTiming run() {
+    for (const std::size_t half : {0U, 1U}) request_operands(half);
+    for (const std::size_t half : {0U, 1U}) request_psums(half);
+    for (std::size_t half = 0; halves_[half].valid; half ^= 1U) step(halves_[half], half);
+    const std::int64_t last = std::max(halves_[0].written, halves_[1].written) / kTicksPerCycle;
+    result_.stalls.write_back += std::max<std::int64_t>(0, last - now_);
+    return result_;
+  }
+
+ private:
+  struct Half {
+    Slice slice;
+    bool valid = false;
+    std::int64_t ready = 0;    ///< ticks
+    std::int64_t written = 0;  ///< ticks
+  };
+
+  void step(Half& half, std::size_t index) {
+    const std::int64_t loaded = std::max(now_, half.ready / kTicksPerCycle);
+    (first_ ? result_.stalls.first_load : result_.stalls.operands) += loaded - now_;
+    first_ = false;
+    const std::int64_t start = std::max(loaded, half.written / kTicksPerCycle);
+    result_.stalls.write_back += start - loaded;
+    const std::int64_t compute = half.slice.cycles.total();
+    const std::int64_t busy = std::max(compute, scratchpad_cycles(half.slice, memory_));
+    result_.stalls.scratchpad += busy - compute;
+    now_ = start + busy;
+    const std::int64_t store = half.slice.psum_store;
+    request_operands(index);
+    if (store > 0) {
+      half.written = channel_.write(now_ * kTicksPerCycle, store);
+      result_.dram_writes += store;
+    }
+    request_psums(index);
+  }
+
+  void request_operands(std::size_t index) {
+    Half& half = halves_[index];
+    half.valid = !schedule_.done();
+    if (!half.valid) return;
+    half.slice = schedule_.next();
+    half.ready = 0;
+    read(half, half.slice.a_fetch);
+    read(half, half.slice.b_fetch);
+  }
+
+  void request_psums(std::size_t index) {
+    if (halves_[index].valid) read(halves_[index], halves_[index].slice.psum_fetch);
+  }
+
+  void read(Half& half, std::int64_t bytes) {
+    if (bytes == 0) return;
+    half.ready = channel_.read(now_ * kTicksPerCycle, bytes);
+    result_.dram_reads += bytes;
+  }
+
+  FoldSchedule schedule_;
+  const MemoryDesign& memory_;
+  Channel channel_;
+  std::array<Half, 2> halves_;
+  std::int64_t now_ = 0;  ///< cycles
+  bool first_ = true;
+  MemoryTiming result_;
+};
+
+}  // namespace
+
+std::int64_t transfer_ticks(std::int64_t bytes, double bytes_per_cycle) {
+  return static_cast<std::int64_t>(std::ceil(
+      static_cast<double>(bytes) * static_cast<double>(kTicksPerCycle) / bytes_per_cycle));
+}
+
+std::int64_t scratchpad_cycles(const Slice& slice, const MemoryDesign& memory) {
+  const std::int64_t most =
+      std::max({slice.a_read, slice.b_read, slice.psum_read + slice.psum_write});
+  return static_cast<std::int64_t>(
+      std::ceil(static_cast<double>(most) / memory.scratchpad_bytes_per_cycle));
+}
+
+MemoryTiming memory_timing(const GemmShape& shape, const ArrayDesign& array,
+                           const ElementBytes& bytes) {
+  return Pipeline(shape, array, bytes).run();
+}
+
+}  // namespace narrowmac
