@@ -1,0 +1,83 @@
+#include "models/numerics/statistics.h"
+
+namespace narrowmac {
+namespace {
+
+std::optional<double> fraction(std::int64_t part, std::int64_t whole) {
+  if (whole == 0) return std::nullopt;
+  return static_cast<double>(part) / static_cast<double>(whole);
+}
+
+}  // namespace
+
+void Moments::add(double x) {
+  ++count;
+  const double deviation = x - mean;
+  mean += deviation / static_cast<double>(count);
+  squared_deviations += deviation * (x - mean);
+}
+
+Moments& Moments::operator+=(const Moments& other) {
+  if (other.count == 0) return *this;
+  if (count == 0) return *this = other;
+  const auto own = static_cast<double>(count);
+  const auto added = static_cast<double>(other.count);
+  const double deviation = other.mean - mean;
+  mean += deviation * (added / (own + added));
+  squared_deviations +=
+      other.squared_deviations + deviation * deviation * (own * added / (own + added));
+  count += other.count;
+  return *this;
+}
+
+std::optional<double> Moments::variance() const {
+  if (count == 0) return std::nullopt;
+  return squared_deviations / static_cast<double>(count);
+}
+
+void GemmStatistics::add_output(double narrow_value, double exact_value) {
+  narrow.add(narrow_value);
+  exact.add(exact_value);
+  const double error = narrow_value - exact_value;
+  squared_error += error * error;
+}
+
+GemmStatistics& GemmStatistics::operator+=(const GemmStatistics& other) {
+  steps += other.steps;
+  full_swamped += other.full_swamped;
+  partial_swamped += other.partial_swamped;
+  overflowed += other.overflowed;
+  underflowed += other.underflowed;
+  products += other.products;
+  nonzero_products += other.nonzero_products;
+  narrow += other.narrow;
+  exact += other.exact;
+  squared_error += other.squared_error;
+  return *this;
+}
+
+std::optional<double> GemmStatistics::full_swamping() const {
+  return fraction(full_swamped, steps);
+}
+std::optional<double> GemmStatistics::partial_swamping() const {
+  return fraction(partial_swamped, steps);
+}
+std::optional<double> GemmStatistics::overflow() const { return fraction(overflowed, steps); }
+std::optional<double> GemmStatistics::underflow() const { return fraction(underflowed, steps); }
+std::optional<double> GemmStatistics::nonzero_ratio() const {
+  return fraction(nonzero_products, products);
+}
+std::optional<double> GemmStatistics::variance_narrow() const { return narrow.variance(); }
+std::optional<double> GemmStatistics::variance_exact() const { return exact.variance(); }
+
+std::optional<double> GemmStatistics::vrr() const {
+  if (exact.count == 0 || exact.squared_deviations == 0) return std::nullopt;
+  return narrow.squared_deviations / exact.squared_deviations;
+}
+
+std::optional<double> GemmStatistics::nmse() const {
+  if (exact.count == 0 || exact.squared_deviations == 0) return std::nullopt;
+  return squared_error / exact.squared_deviations;
+}
+
+}  // namespace narrowmac
