@@ -2,6 +2,7 @@
 
 #include <tbb/parallel_for.h>
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <limits>
@@ -21,14 +22,14 @@ constexpr std::size_t kGrain = 1U << 14;
 
 double convert_to(const RoundingTarget& target, double x, std::uint32_t random) {
   if (std::isfinite(x)) return round_double(target, x, random).value;
-  const bool clamps = !target.is_float && std::isinf(x) &&
-                      target.conversion.overflow == Overflow::Saturate;
+  const bool clamps =
+      !target.is_float && std::isinf(x) && target.conversion.overflow == Overflow::Saturate;
   if (clamps) return x > 0 ? target.max_value : target.lowest_value;
   return round_to(target, unpack(x), random).value;
 }
 
-/// float32 to a float format of at most 21 fraction bits, nearest even, as integer operations that a compiler
-/// turns into vector code. Proven against convert() in tests/numerics/convert_test.cpp.
+/// float32 to a float format of at most 21 fraction bits, nearest even, as integer operations that
+/// a compiler turns into vector code. Proven against convert() in tests/numerics/convert_test.cpp.
 class FloatNarrowing {
  public:
   explicit FloatNarrowing(const Conversion& to) {
@@ -39,9 +40,11 @@ class FloatNarrowing {
     keep_ = ~((1U << dropped_) - 1);
     max_ = bits_of(format.max_value());
     normal_ = bits_of(format.smallest_normal());
-    // 2^(emin - Y + 23): adding and subtracting it rounds magnitudes below 2^emin to multiples of 2^(emin - Y).
+    // 2^(emin - Y + 23): adding and subtracting it rounds magnitudes below 2^emin to multiples of
+    // 2^(emin - Y).
     magic_ = static_cast<float>(std::ldexp(1.0, format.min_exponent() - fraction + 23));
-    // The smallest magnitude that rounds, with unbounded exponent, to 2^emin: the tie goes there, being even.
+    // The smallest magnitude that rounds, with unbounded exponent, to 2^emin: the tie goes there,
+    // being even.
     flush_below_ =
         to.subnormals
             ? 0U
@@ -101,7 +104,8 @@ void convert_span(std::span<Number> values, const RoundingTarget& target) {
 
 void refuse_stochastic(const Conversion& to) {
   if (to.rounding.mode == RoundingMode::Stochastic) {
-    throw Error("stochastic rounding of a whole span needs random words: expected another rounding");
+    throw Error(
+        "stochastic rounding of a whole span needs random words: expected another rounding");
   }
 }
 
@@ -174,8 +178,7 @@ std::uint64_t encode(double value, const NumberFormat& format) {
   const double size = std::fabs(value);
   if (size == 0) return sign;
   const int exponent = std::max(std::ilogb(size), format.min_exponent());
-  const auto significand =
-      static_cast<std::uint64_t>(std::ldexp(size, fraction_bits - exponent));
+  const auto significand = static_cast<std::uint64_t>(std::ldexp(size, fraction_bits - exponent));
   // A subnormal has no hidden bit and the exponent field 0: adding does both.
   const auto field = static_cast<std::uint64_t>(exponent - format.min_exponent());
   return sign | ((field << fraction_bits) + significand);

@@ -78,8 +78,7 @@ double scaled(bool negative, std::uint64_t significand, int exponent) {
 
 double overflowed_float(const RoundingTarget& target, bool negative) {
   const RoundingMode mode = target.conversion.rounding.mode;
-  const bool inward =
-      mode == RoundingMode::TowardZero || (mode == RoundingMode::Down && !negative);
+  const bool inward = mode == RoundingMode::TowardZero || (mode == RoundingMode::Down && !negative);
   if (inward || target.conversion.overflow == Overflow::Saturate) {
     return negative ? target.lowest_value : target.max_value;
   }
@@ -196,8 +195,8 @@ bool zero_sum_is_negative(bool x_negative, bool y_negative, RoundingMode mode) {
 
 ExactValue add_specials(const ExactValue& x, const ExactValue& y) {
   const bool any_nan = x.kind == ValueKind::NotANumber || y.kind == ValueKind::NotANumber;
-  const bool opposite = x.kind == ValueKind::Infinity && y.kind == ValueKind::Infinity &&
-                        x.negative != y.negative;
+  const bool opposite =
+      x.kind == ValueKind::Infinity && y.kind == ValueKind::Infinity && x.negative != y.negative;
   if (any_nan || opposite) {
     ExactValue nan;
     nan.kind = ValueKind::NotANumber;
@@ -226,8 +225,9 @@ ExactValue add_in_window(const ExactValue& x, const ExactValue& y, int low, Roun
   return sum;
 }
 
-/// Sum of two values that lie so far apart that the smaller reaches below the window: its lost bits become `sticky`.
-/// Both have at most 106 bits, so the smaller lies at least 20 bits below the larger and nothing cancels.
+/// Sum of two values that lie so far apart that the smaller reaches below the window: its lost bits
+/// become `sticky`. Both have at most 106 bits, so the smaller lies at least 20 bits below the
+/// larger and nothing cancels.
 ExactValue add_far_apart(const ExactValue& larger, const ExactValue& smaller) {
   ExactValue sum;
   sum.negative = larger.negative;
@@ -329,18 +329,17 @@ StepOutcome round_double(const RoundingTarget& target, double x, std::uint32_t r
 StepOutcome add_and_round(const RoundingTarget& target, const ExactValue& acc,
                           const ExactValue& addend, std::uint32_t random) {
   const RoundingMode mode = target.conversion.rounding.mode;
-  // Modulo 2^width only the low bits of a large multiple of the unit count; the sum is out of range all the same.
+  // Modulo 2^width only the low bits of a large multiple of the unit count; the sum is out of range
+  // all the same.
   const bool beyond_wrap = target.conversion.overflow == Overflow::Wrap &&
-                           addend.kind == ValueKind::Finite &&
-                           acc.kind == ValueKind::Finite && addend.magnitude != 0 &&
-                           addend.exponent >= -target.fraction_bits &&
+                           addend.kind == ValueKind::Finite && acc.kind == ValueKind::Finite &&
+                           addend.magnitude != 0 && addend.exponent >= -target.fraction_bits &&
                            top_of(addend) > target.width - target.fraction_bits;
   if (!beyond_wrap) return round_to(target, add(acc, addend, mode), random);
   const int units_shift = addend.exponent + target.fraction_bits;
   ExactValue low = addend;
   low.exponent = -target.fraction_bits;
-  low.magnitude = shift_left(addend.magnitude, units_shift) &
-                  ((uint128{1} << target.width) - 1);
+  low.magnitude = shift_left(addend.magnitude, units_shift) & ((uint128{1} << target.width) - 1);
   StepOutcome outcome = round_to(target, add(acc, low, mode), random);
   outcome.overflow = true;
   outcome.inexact = true;

@@ -3,8 +3,8 @@
 namespace narrowmac {
 namespace {
 
-/// The finaliser of SplitMix64 (Steele, Lea, Flood, "Fast splittable pseudorandom number generators", 2014; constants
-/// of D. Stafford's variant 13).
+/// The finaliser of SplitMix64 (Steele, Lea, Flood, "Fast splittable pseudorandom number
+/// generators", 2014; constants of D. Stafford's variant 13).
 std::uint64_t mix64(std::uint64_t x) {
   x ^= x >> 30;
   x *= 0xbf58476d1ce4e5b9ULL;
@@ -28,8 +28,8 @@ RandomRowKey random_row_key(std::uint64_t seed, std::uint64_t gemm_number, std::
   return {static_cast<std::uint32_t>(key), static_cast<std::uint32_t>(key >> 32)};
 }
 
-std::uint32_t random_word(std::uint64_t seed, std::uint64_t gemm_number, std::int64_t m, std::int64_t n,
-                          RandomLevel level, std::int64_t k) {
+std::uint32_t random_word(std::uint64_t seed, std::uint64_t gemm_number, std::int64_t m,
+                          std::int64_t n, RandomLevel level, std::int64_t k) {
   const RandomRowKey key = random_row_key(seed, gemm_number, m, level);
   return combine_random(random_column_word(key, n), random_step_word(key, k));
 }

@@ -4,12 +4,14 @@
 
 namespace narrowmac {
 
-/// Who draws a random word: stochastic rounding's address space (see docs/numerics.md for the function).
+/// Who draws a random word: stochastic rounding's address space (see docs/numerics.md for the
+/// function).
 enum class RandomLevel : std::uint32_t { Accumulator = 0, SecondAccumulator = 1, Product = 2 };
 
-// The counter-based hash behind stochastic rounding is built so that a kernel evaluates little per step:
-// a row key per (seed, gemm_number, m, level), one column word per (key, n), one step word per (key, k), and then
-// for each (n, k) only combine_random(). random_word() is their composition and the definition.
+// The counter-based hash behind stochastic rounding is built so that a kernel evaluates little per
+// step: a row key per (seed, gemm_number, m, level), one column word per (key, n), one step word
+// per (key, k), and then for each (n, k) only combine_random(). random_word() is their composition
+// and the definition.
 
 /// Everything of a random word that depends on neither n nor k.
 struct RandomRowKey {
@@ -21,7 +23,8 @@ struct RandomRowKey {
 RandomRowKey random_row_key(std::uint64_t seed, std::uint64_t gemm_number, std::int64_t m,
                             RandomLevel level);
 
-/// A bijection of 32-bit words: two multiplications, three xor-shifts ("lowbias32" of C. Wellons' hash prospector).
+/// A bijection of 32-bit words: two multiplications, three xor-shifts ("lowbias32" of C. Wellons'
+/// hash prospector).
 constexpr std::uint32_t random_mix(std::uint32_t x) {
   x ^= x >> 16;
   x *= 0x7feb352dU;
@@ -41,8 +44,8 @@ constexpr std::uint32_t random_step_word(const RandomRowKey& key, std::int64_t k
   return random_mix(static_cast<std::uint32_t>(k) ^ key.step);
 }
 
-/// The random word of (n, k) from its column word and its step word: all that is left to do per step.
-/// The last line leaves the top 16 bits as they are: up to 16 random bits do not need it.
+/// The random word of (n, k) from its column word and its step word: all that is left to do per
+/// step. The last line leaves the top 16 bits as they are: up to 16 random bits do not need it.
 constexpr std::uint32_t combine_random(std::uint32_t column_word, std::uint32_t step_word) {
   std::uint32_t x = column_word ^ step_word;
   x *= 0xed5ad4bbU;
@@ -53,9 +56,10 @@ constexpr std::uint32_t combine_random(std::uint32_t column_word, std::uint32_t 
 }
 
 /// 32 random bits that depend on nothing but the arguments; n and k count modulo 2^32.
-/// A rounding with r random bits takes the top r bits. Specified in docs/numerics.md with constants and packing.
-std::uint32_t random_word(std::uint64_t seed, std::uint64_t gemm_number, std::int64_t m, std::int64_t n,
-                          RandomLevel level, std::int64_t k);
+/// A rounding with r random bits takes the top r bits. Specified in docs/numerics.md with constants
+/// and packing.
+std::uint32_t random_word(std::uint64_t seed, std::uint64_t gemm_number, std::int64_t m,
+                          std::int64_t n, RandomLevel level, std::int64_t k);
 
 /// The random bits U of a rounding with `random_bits` bits (0: none): the top bits of a word.
 constexpr std::uint32_t top_random_bits(std::uint32_t word, int random_bits) {
