@@ -1,7 +1,7 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
+#include <vector>
 
 #include "models/design/mac_design.h"
 #include "models/numerics/gemm.h"
@@ -15,23 +15,38 @@ struct StepOutcome {
   double value = 0;        ///< the accumulator afterwards
   bool inexact = false;    ///< value != exact sum
   bool overflow = false;   ///< the rounded sum left the range
-  bool underflow = false;  ///< non-zero exact sum became zero, or lies below 2^emin and was inexact
+  bool underflow = false;  ///< non-zero exact sum became zero, or below 2^emin and inexact
 };
 
-/// The exact product of two operand values: significand * 2^exponent without loss (up to 106 bits), or a special.
-/// The reference never forms a product in floating point unless it is exact there.
-///
-/// acc <- R(acc + R_product(a * b)), the definition of every kernel: plain integers, one rounding, no shortcuts.
-/// `random_sum` and `random_product` are the random bits (already cut to random_bits) of this step.
-StepOutcome mac_step(const MacDesign& mac, double acc, double a, double b, std::uint32_t random_sum = 0,
-                     std::uint32_t random_product = 0);
+/// acc <- R(acc + R_product(a * b)), the definition of every kernel: plain integers, one rounding,
+/// no shortcuts. The exact product (up to 106 bits) is never formed in floating point. `acc`, `a`
+/// and `b` are values of their formats. `random_sum` and `random_product` are the random bits
+/// (already cut to random_bits) of this step. Throws Error if NaN or infinity reaches a fixed-point
+/// accumulator or product.
+StepOutcome mac_step(const MacDesign& mac, double acc, double a, double b,
+                     std::uint32_t random_sum = 0, std::uint32_t random_product = 0);
 /// acc <- R(acc + addend), both finite values or specials: the second accumulator's step.
-StepOutcome add_step(const Conversion& accumulator, double acc, double addend, std::uint32_t random = 0);
+StepOutcome add_step(const Conversion& accumulator, double acc, double addend,
+                     std::uint32_t random = 0);
 
-/// The exact reference GEMM: every output by mac_step and add_step in order, single-threaded, any design.
-/// Optional statistics are counted step by step from the definitions.
-void reference_gemm(const GemmProblem& problem, const OutputView& out, GemmStatistics* statistics = nullptr,
-                    const Observation& observation = {});
+/// The rows whose outputs an observation looks at: all of them, or, if `max_rows` is positive and
+/// below `rows`, the rows i * rows / max_rows (rounded down), i = 0 .. max_rows - 1.
+std::vector<std::int64_t> observed_rows(const Observation& observation, std::int64_t rows);
+
+/// What every GEMM is started with: throws Error for shapes that do not fit together, an impossible
+/// design, a chunk without a length, and an order that is not defined for this K.
+void check_problem(const GemmProblem& problem);
+
+/// The value that the last-level accumulator of output (m, n) starts from: +0, or C0 rounded to it,
+/// nearest even, with the accumulator's own overflow and subnormals.
+double initial_value(const GemmProblem& problem, std::int64_t m, std::int64_t n);
+
+/// The exact reference GEMM: every output step by step in order, any design. Rows are shared by
+/// threads; bits, statistics and the error that is reported (that of the first output in row order)
+/// do not depend on their number. Optional statistics of the observed rows are counted step by step
+/// from the definitions and added to `statistics`.
+void reference_gemm(const GemmProblem& problem, const OutputView& out,
+                    GemmStatistics* statistics = nullptr, const Observation& observation = {});
 
 /// One output (m, n) of the reference: what plans use to recompute what they could not prove.
 double reference_output(const GemmProblem& problem, std::int64_t m, std::int64_t n,
