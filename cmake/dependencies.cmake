@@ -9,9 +9,14 @@ find_package(ZLIB REQUIRED)
 find_package(Boost 1.74 REQUIRED)
 find_package(Threads REQUIRED)
 find_package(PkgConfig REQUIRED)
-foreach(module systemc tlm openblas tomlplusplus mpfr)  # these come with pkg-config files only, or with better ones
+foreach(module systemc tlm openblas tomlplusplus)  # these come with pkg-config files only, or with better ones
   pkg_check_modules(${module} REQUIRED IMPORTED_TARGET ${module})
 endforeach()
+if(NARROWMAC_TESTS)
+  find_package(GTest REQUIRED)
+  find_package(benchmark REQUIRED)
+  pkg_check_modules(mpfr REQUIRED IMPORTED_TARGET mpfr)  # the oracle of the numerics tests
+endif()
 
 # Warnings and floating-point rules of our own targets only: never of a library's, never of generated code.
 # -ffp-contract=off: the kernels decide themselves which operations are fused; a compiler's choice would change bits.

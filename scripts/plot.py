@@ -1,0 +1,56 @@
+#!/usr/bin/python3
+"""Draws a sweep directory or a run directory of narrowmac as SVG and PNG.
+
+From a sweep: test accuracy against accumulator width, what each pass lost, loss curves, swamping per layer.
+From a run: its loss, and what each layer lost. Unfinished sweeps are drawn as far as they are.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from plotting.data import DataError, load_run, load_sweep
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("directory", metavar="DIR", type=Path, help="sweep or run directory")
+    parser.add_argument("--out", type=Path, help="where pictures go (default: DIR/plots)")
+    arguments = parser.parse_args()
+    try:
+        figures, source, note = load(arguments.directory)
+    except DataError as error:
+        print(f"plot.py: {error}", file=sys.stderr)
+        return 2
+    from plotting.style import save
+    out = arguments.out or arguments.directory / "plots"
+    out.mkdir(parents=True, exist_ok=True)
+    print(note)
+    for name, draw in figures.items():
+        figure = draw(source)
+        if figure is None:
+            print(f"  {name}: nothing to draw yet")
+            continue
+        print("  " + "  ".join(str(path) for path in save(figure, out, name)))
+    return 0
+
+
+def load(directory):
+    """The figures of a directory, what they are drawn from, and a line about it."""
+    if not directory.is_dir():
+        raise DataError(f"{directory}: no such directory; expected a sweep or run directory of narrowmac")
+    if (directory / "sweep.csv").is_file():
+        from plotting.points import group_points
+        from plotting.sweep_figures import FIGURES
+        runs, total = load_sweep(directory)
+        finished = sum(run.summary is not None for run in runs)
+        return FIGURES, group_points(runs), f"Pictures of {directory} ({finished} of {total} runs finished):"
+    if (directory / "config.toml").is_file():
+        from plotting.run_figures import FIGURES
+        return FIGURES, load_run(directory), f"Pictures of {directory}:"
+    raise DataError(f"{directory}: neither sweep.csv nor config.toml here; expected a sweep or run directory of "
+                    "narrowmac")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

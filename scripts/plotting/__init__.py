@@ -1,0 +1,1 @@
+"""Reads narrowmac's run and sweep directories and draws them."""

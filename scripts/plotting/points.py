@@ -1,0 +1,141 @@
+"""What a sweep says, computed from its runs: points (runs that differ in the seed only), series, intervals."""
+
+import statistics
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+from .data import PASSES, Run, finite, is_fp32_accumulator, mantissa_bits
+
+METRICS = ("vrr", "nmse", "full_swamping", "partial_swamping")
+
+
+@dataclass
+class Point:
+    """One design of a sweep with all its seeds."""
+
+    label: str
+    accumulator: str | None
+    chunk: int
+    runs: list[Run] = field(default_factory=list)
+
+    @property
+    def mantissa(self):
+        return mantissa_bits(self.accumulator)
+
+    @property
+    def accuracies(self):
+        """Test accuracies of the finished seeds, in percent."""
+        return [run.accuracy for run in self.runs if run.accuracy is not None]
+
+    @property
+    def accuracy(self):
+        """Mean over seeds, or None."""
+        return statistics.fmean(self.accuracies) if self.accuracies else None
+
+    @property
+    def diverged(self):
+        return any(run.diverged for run in self.runs)
+
+    @property
+    def finished(self):
+        return any(run.summary is not None for run in self.runs)
+
+
+@dataclass
+class Interval:
+    """Median and the bounds of the middle 80 % of a sample."""
+
+    low: float
+    middle: float
+    high: float
+
+
+def group_points(runs):
+    points = {}
+    for run in runs:
+        key = (run.label, run.accumulator, run.chunk)
+        points.setdefault(key, Point(run.label, run.accumulator, run.chunk)).runs.append(run)
+    return list(points.values())
+
+
+def baselines(points):
+    """(training without an array, narrow operands with an fp32 accumulator); either may be None."""
+    plain = next((p for p in points if p.accumulator is None), None)
+    wide = next((p for p in points if p.runs and is_fp32_accumulator(p.runs[0])), None)
+    return plain, wide
+
+
+def width_series(points):
+    """Points with a narrow float accumulator as lines against its mantissa width: {name: [Point, ...]}, widths
+    rising, sequential first. The exponent is part of the name only if the sweep varies it."""
+    families = defaultdict(list)
+    for point in points:
+        if point.mantissa is not None:
+            families[(point.accumulator.split("m")[0], point.chunk)].append(point)
+    exponents = {exponent for exponent, _ in families}
+    series = {}
+    for exponent, chunk in sorted(families, key=lambda key: (key[1], key[0])):
+        name = f"chunk {chunk}" if chunk else "sequential"
+        if len(exponents) > 1:
+            name = f"{exponent}, {name}"
+        series[name] = sorted(families[(exponent, chunk)], key=lambda p: p.mantissa)
+    return series
+
+
+def seeds(points):
+    """Number of seeds of the point that has most."""
+    return max((len(p.runs) for p in points), default=0)
+
+
+def interval(values):
+    """Median and middle 80 % (linear interpolation between order statistics), or None of nothing."""
+    ordered = sorted(values)
+    if not ordered:
+        return None
+
+    def quantile(q):
+        position = q * (len(ordered) - 1)
+        low = int(position)
+        high = min(low + 1, len(ordered) - 1)
+        return ordered[low] + (ordered[high] - ordered[low]) * (position - low)
+
+    return Interval(quantile(0.1), quantile(0.5), quantile(0.9))
+
+
+def pass_interval(point, name, metric):
+    """How a metric of one pass varies over training: for each sampled step (of each seed) the mean over layers, then
+    median and middle 80 % of these. Without observations: the mean over layers of layers.csv, without spread."""
+    samples = []
+    for run in point.runs:
+        by_step = defaultdict(list)
+        for row in run.observations:
+            value = finite(row.get(metric))
+            if row.get("pass") == name and value is not None:
+                by_step[row.get("step")].append(value)
+        if not by_step:
+            by_step["all"] = [v for v in (finite(r.get(metric)) for r in run.layers if r.get("pass") == name)
+                              if v is not None]
+        samples += [statistics.fmean(values) for values in by_step.values() if values]
+    return interval(samples)
+
+
+def layer_values(point, metric):
+    """{(layer, pass): mean over seeds} of layers.csv, layers in network order."""
+    values = defaultdict(list)
+    for run in point.runs:
+        for row in run.layers:
+            value = finite(row.get(metric))
+            if value is not None and row.get("pass") in PASSES:
+                values[(row["layer"], row["pass"])].append(value)
+    return {key: statistics.fmean(samples) for key, samples in values.items()}
+
+
+def pass_swamping(point):
+    """{pass: full swamping as a fraction, mean over layers}; empty without observations."""
+    result = {}
+    values = layer_values(point, "full_swamping")
+    for name in PASSES:
+        of_pass = [value for (_, its_pass), value in values.items() if its_pass == name]
+        if of_pass:
+            result[name] = statistics.fmean(of_pass)
+    return result

@@ -1,0 +1,142 @@
+"""A sweep in words: a table, and sentences that claim no more than its seeds can tell."""
+
+from . import points as sweep
+from .data import PASSES
+
+MARGIN = 1.0  # points of test accuracy: smaller differences are never claimed
+ENOUGH_BITS = 5  # one seed never orders accumulators from this mantissa width on, whatever it happens to show
+
+
+def table(points):
+    """One line per point: accuracy (mean, spread over seeds) and full swamping per pass."""
+    lines = [["point", "test accuracy", *(f"swamped {name}" for name in PASSES)]]
+    for point in points:
+        swamping = sweep.pass_swamping(point)
+        lines.append([point.label, _accuracy_cell(point),
+                      *(f"{100 * swamping[name]:.1f} %" if name in swamping else "-" for name in PASSES)])
+    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
+    return "\n".join("  ".join([line[0].ljust(widths[0])] + [c.rjust(w) for c, w in zip(line[1:], widths[1:])])
+                     for line in lines)
+
+
+def _accuracy_cell(point):
+    if not point.finished:
+        return "not finished"
+    if point.accuracy is None:
+        return "diverged"
+    text = f"{point.accuracy:.1f} %"
+    if len(point.accuracies) > 1:
+        text += f" ({min(point.accuracies):.1f} .. {max(point.accuracies):.1f})"
+    return text + (" diverged" if point.diverged else "")
+
+
+def is_lower(worse, better):
+    """Whether the seeds can tell that `worse` is less accurate: by a point or more in the mean, and with several
+    seeds also every seed of one below every seed of the other."""
+    if not worse.accuracies or not better.accuracies:
+        return False
+    one_seed = min(len(worse.accuracies), len(better.accuracies)) == 1
+    if one_seed and worse.mantissa is not None and worse.mantissa >= ENOUGH_BITS:
+        return False
+    apart = max(worse.accuracies) < min(better.accuracies)
+    return apart and better.accuracy - worse.accuracy >= MARGIN
+
+
+def conclusion(points):
+    """The closing sentences."""
+    sentences = [_seeds_sentence(points)]
+    plain, wide = sweep.baselines(points)
+    if plain and wide and plain.accuracies and wide.accuracies:
+        sentences.append(_operands_sentence(plain, wide))
+    series = sweep.width_series(points)
+    lines = [(name, [p for p in line if p.finished]) for name, line in series.items()]
+    for name, line in lines:
+        if len(line) > 1:
+            sentences.append(_width_sentence(name, line, wide))
+    sentences += _chunk_sentences(dict(lines))
+    sentences += _swamping_sentences(dict(lines))
+    return sentences
+
+
+def _seeds_sentence(points):
+    count = sweep.seeds(points)
+    if count == 1:
+        return "One seed: differences below one point are not claimed."
+    return (f"{count} seeds: a difference is claimed only if it is at least one point in the mean and every seed of "
+            "one side is below every seed of the other.")
+
+
+def _operands_sentence(plain, wide):
+    loss = plain.accuracy - wide.accuracy
+    if is_lower(wide, plain):
+        return f"Narrow operands with an fp32 accumulator lose {loss:.1f} points against fp32 training."
+    return f"Narrow operands with an fp32 accumulator are not told apart from fp32 training ({loss:+.1f} points lost)."
+
+
+def _width_sentence(name, line, wide):
+    reference = wide if wide is not None and wide.accuracies else line[-1]
+    losing = [p for p in line if p is not reference and (p.accuracy is None or is_lower(p, reference))]
+    where = "an fp32 accumulator" if reference is wide else reference.accumulator
+    if not losing:
+        return f"Accumulating in {_order(name)}, no width loses to {where} by what the seeds can tell."
+    parts = [f"{p.accumulator} diverges" if p.accuracy is None else
+             f"{p.accumulator} loses {reference.accuracy - p.accuracy:.1f} points" for p in reversed(losing)]
+    rest = [p for p in line if p not in losing and p is not reference]
+    text = f"Accumulating in {_order(name)}, against {where}, {_and(parts)}"
+    if rest:
+        text += f"; no order is claimed between it and {_and([p.accumulator for p in reversed(rest)])}"
+    return text + "."
+
+
+def _order(name):
+    return "sequence" if name == "sequential" else name.replace("chunk ", "chunks of ")
+
+
+def _and(parts):
+    return parts[0] if len(parts) == 1 else ", ".join(parts[:-1]) + " and " + parts[-1]
+
+
+def _chunk_sentences(lines):
+    """How much of the loss of sequential accumulation chunks buy back, at the widest width that loses clearly."""
+    sentences = []
+    sequential = {p.accumulator: p for p in lines.get("sequential", [])}
+    if not sequential:
+        return []
+    best = max(sequential.values(), key=lambda p: p.mantissa)
+    for name, line in lines.items():
+        if not name.startswith("chunk"):
+            continue
+        for point in line:
+            plain = sequential.get(point.accumulator)
+            if plain is None or plain.accuracy is None or point.accuracy is None or best.accuracy is None:
+                continue
+            loss = best.accuracy - plain.accuracy
+            if loss >= 3 and is_lower(plain, best) and is_lower(plain, point):
+                back = point.accuracy - plain.accuracy
+                sentences.append(f"At {point.accumulator}, {_order(name)} buy back {back:.1f} of the {loss:.1f} points "
+                                 f"that sequence loses against {best.accumulator} ({100 * back / loss:.0f} %).")
+    return sentences
+
+
+def _swamping_sentences(lines):
+    """Which pass swamps most, where it can be seen; never that it is the one that costs accuracy."""
+    line = [p for p in lines.get("sequential", []) if len(sweep.pass_swamping(p)) == len(PASSES)]
+    if not line:
+        return []
+    orders = {}
+    for point in line:
+        swamping = sweep.pass_swamping(point)
+        order = sorted(PASSES, key=lambda name: -swamping[name])
+        orders.setdefault(tuple(order), []).append(point)
+    sentences = []
+    for order, its_points in orders.items():
+        point = min(its_points, key=lambda p: p.mantissa)
+        swamping = sweep.pass_swamping(point)
+        where = ("At every width" if len(orders) == 1 and len(line) > 1 else
+                 "At " + _and([p.accumulator for p in its_points]))
+        rates = " > ".join(f"{name} {100 * swamping[name]:.1f} %" for name in order)
+        example = "" if len(its_points) == 1 else f"at {point.accumulator} "
+        sentences.append(f"{where}, {order[0]} swamps most: full swamping in sequence {example}is {rates}.")
+    sentences.append("All passes are narrow together here, so this does not tell which pass costs the accuracy.")
+    return sentences
+

@@ -1,0 +1,35 @@
+#!/usr/bin/python3
+"""Prints what a sweep found: a table of its points, and sentences that claim no more than its seeds can tell."""
+
+import argparse
+import sys
+import textwrap
+from pathlib import Path
+
+from plotting.data import DataError, load_sweep
+from plotting.points import group_points
+from plotting.report import conclusion, table
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("directory", metavar="DIR", type=Path, help="sweep directory")
+    arguments = parser.parse_args()
+    try:
+        runs, total = load_sweep(arguments.directory)
+    except DataError as error:
+        print(f"summary.py: {error}", file=sys.stderr)
+        return 2
+    points = group_points(runs)
+    print(table(points))
+    finished = sum(run.summary is not None for run in runs)
+    if finished < total:
+        print(f"\nUnfinished: {finished} of {total} runs are done.")
+    print()
+    for sentence in conclusion(points):
+        print(textwrap.fill(sentence, width=100))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

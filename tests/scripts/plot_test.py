@@ -1,0 +1,173 @@
+#!/usr/bin/python3
+"""plot.py and summary.py on directories with invented numbers. CTest runs this; exit code 77 means skipped."""
+
+import importlib.util
+import subprocess
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
+sys.dont_write_bytecode = True
+sys.path.insert(0, str(SCRIPTS))
+
+if importlib.util.find_spec("matplotlib") is None:
+    print("skipped: no matplotlib for /usr/bin/python3 (package python3-matplotlib)")
+    sys.exit(77)
+
+import synthetic  # noqa: E402
+from plotting import points, report  # noqa: E402
+from plotting.data import load_run, load_sweep, mantissa_bits  # noqa: E402
+
+
+def call(script, *arguments):
+    return subprocess.run([sys.executable, "-B", SCRIPTS / script, *map(str, arguments)], capture_output=True,
+                          text=True, check=False)
+
+
+class InTemporaryDirectory(unittest.TestCase):
+    def setUp(self):
+        holder = tempfile.TemporaryDirectory()
+        self.addCleanup(holder.cleanup)
+        self.directory = Path(holder.name)
+
+    def sweep_points(self, **options):
+        runs, _ = load_sweep(synthetic.write_sweep(self.directory / "sweep", **options))
+        return points.group_points(runs)
+
+
+class Pictures(InTemporaryDirectory):
+    def assert_pictures(self, directory, names):
+        for name in names:
+            self.assertTrue((directory / f"{name}.svg").read_text(encoding="utf-8").lstrip().startswith("<?xml"), name)
+            self.assertTrue((directory / f"{name}.png").read_bytes().startswith(b"\x89PNG"), name)
+
+    def test_a_sweep_gives_four_pictures_as_svg_and_png(self):
+        sweep = synthetic.write_sweep(self.directory / "sweep", seeds=(1, 2, 3))
+        done = call("plot.py", sweep)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assert_pictures(sweep / "plots", ["accuracy", "losses", "training-loss", "swamping"])
+        self.assertEqual(done.stderr, "")
+
+    def test_an_unfinished_sweep_with_diverged_and_missing_points_is_drawn(self):
+        sweep = synthetic.write_sweep(self.directory / "sweep", unfinished=[("e6m4", 0)],
+                                      not_started=[("e6m9", 64), ("fp32", 0)], diverged=[("e6m2", 0)])
+        done = call("plot.py", sweep, "--out", self.directory / "pictures")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("9 of 12 runs finished", done.stdout)
+        self.assert_pictures(self.directory / "pictures", ["accuracy", "losses", "training-loss", "swamping"])
+
+    def test_a_sweep_without_float_widths_shows_accuracy_by_name(self):
+        sweep = synthetic.write_sweep(self.directory / "sweep", {(None, 0): 80.0, ("fp32", 0): 79.0})
+        done = call("plot.py", sweep)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assert_pictures(sweep / "plots", ["accuracy"])
+
+    def test_a_run_gives_its_loss_and_its_layers(self):
+        synthetic.write_run(self.directory / "run", "e6m4", 64)
+        done = call("plot.py", self.directory / "run")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assert_pictures(self.directory / "run" / "plots", ["loss", "layers"])
+
+    def test_the_same_sweep_gives_the_same_svg(self):
+        sweep = synthetic.write_sweep(self.directory / "sweep")
+        for out in ("first", "second"):
+            self.assertEqual(call("plot.py", sweep, "--out", self.directory / out).returncode, 0)
+        first, second = ((self.directory / out / "losses.svg").read_bytes() for out in ("first", "second"))
+        self.assertEqual(first, second)
+
+
+class BadInput(InTemporaryDirectory):
+    def assert_refused(self, done, *words):
+        self.assertEqual(done.returncode, 2)
+        self.assertEqual(len(done.stderr.strip().splitlines()), 1, done.stderr)
+        for word in words:
+            self.assertIn(word, done.stderr)
+
+    def test_a_missing_directory_is_refused_by_name(self):
+        self.assert_refused(call("plot.py", self.directory / "none"), "none", "no such directory")
+        self.assert_refused(call("summary.py", self.directory / "none"), "none", "no such directory")
+
+    def test_a_directory_that_is_neither_run_nor_sweep_is_refused(self):
+        self.assert_refused(call("plot.py", self.directory), "sweep.csv", "config.toml")
+        self.assert_refused(call("summary.py", self.directory), "sweep.csv")
+
+    def test_a_summary_that_is_not_json_is_named(self):
+        synthetic.write_run(self.directory / "run")
+        (self.directory / "run" / "summary.json").write_text("{", encoding="utf-8")
+        self.assert_refused(call("plot.py", self.directory / "run"), "summary.json")
+
+
+class Numbers(InTemporaryDirectory):
+    def test_mantissa_bits_are_those_of_narrow_floats(self):
+        self.assertEqual([mantissa_bits(name) for name in ("e6m9", "e4m3fn", "fx16.8", "e8m23", None)],
+                         [9, 3, None, None, None])
+
+    def test_a_run_in_progress_has_no_accuracy(self):
+        synthetic.write_run(self.directory / "run", "e6m4", finished=False)
+        run = load_run(self.directory / "run")
+        self.assertIsNone(run.accuracy)
+        self.assertFalse(run.diverged)
+
+    def test_the_interval_holds_the_middle_80_percent(self):
+        bounds = points.interval(range(11))
+        self.assertEqual((bounds.low, bounds.middle, bounds.high), (1, 5, 9))
+
+    def test_seeds_of_one_design_are_one_point(self):
+        found = self.sweep_points(seeds=(1, 2, 3), spread=0.5)
+        self.assertEqual(len(found), len(synthetic.QUICKSTART))
+        self.assertEqual([round(a, 6) for a in found[0].accuracies], [86.6, 87.1, 87.6])
+
+
+class ClosingSentence(InTemporaryDirectory):
+    def sentence(self, **options):
+        return " ".join(report.conclusion(self.sweep_points(**options)))
+
+    def test_one_seed_claims_no_difference_below_a_point(self):
+        text = self.sentence()
+        self.assertIn("One seed: differences below one point are not claimed", text)
+        self.assertIn("not told apart from fp32 training", text)
+
+    def test_widths_from_five_bits_on_are_not_ordered(self):
+        self.assertIn("no order is claimed between it and e6m9 and e6m5", self.sentence())
+        lucky = dict(synthetic.QUICKSTART)
+        lucky[("e6m5", 0)] = 84.0
+        text = " ".join(report.conclusion(points.group_points(
+            load_sweep(synthetic.write_sweep(self.directory / "lucky", lucky))[0])))
+        self.assertNotIn("e6m5 loses", text)
+
+    def test_losses_of_narrow_widths_are_counted_against_the_fp32_accumulator(self):
+        self.assertIn("e6m4 loses 1.9 points, e6m3 loses 7.3 points and e6m2 loses 75.8 points", self.sentence())
+
+    def test_what_chunks_buy_back_is_a_share_of_the_sequential_loss(self):
+        self.assertIn("At e6m3, chunks of 64 buy back 5.3 of the 7.4 points", self.sentence())
+        self.assertIn("(72 %)", self.sentence_of_second_sweep())
+
+    def sentence_of_second_sweep(self):
+        return " ".join(report.conclusion(points.group_points(
+            load_sweep(synthetic.write_sweep(self.directory / "second"))[0])))
+
+    def test_the_pass_that_swamps_most_is_named_and_not_blamed(self):
+        text = self.sentence()
+        self.assertIn("GRAD swamps most", text)
+        self.assertIn("does not tell which pass costs the accuracy", text)
+
+    def test_several_seeds_claim_only_what_every_seed_shows(self):
+        text = self.sentence(seeds=(1, 2, 3), spread=1.0)
+        self.assertIn("3 seeds", text)
+        self.assertNotIn("e6m4 loses", text)
+        self.assertIn("e6m3 loses 7.3 points", text)
+
+    def test_summary_prints_a_line_per_point_and_says_what_is_unfinished(self):
+        sweep = synthetic.write_sweep(self.directory / "sweep", unfinished=[("e6m4", 0)], diverged=[("e6m2", 0)])
+        done = call("summary.py", sweep)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertRegex(done.stdout, r"e6m3 sequential +78\.5 %")
+        self.assertRegex(done.stdout, r"e6m4 sequential +not finished")
+        self.assertRegex(done.stdout, r"e6m2 sequential +10\.0 % diverged")
+        self.assertIn("11 of 12 runs are done", done.stdout)
+
+
+if __name__ == "__main__":
+    unittest.main()

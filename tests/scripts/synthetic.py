@@ -1,0 +1,86 @@
+"""Writes run and sweep directories with invented numbers, in the layout that narrowmac writes."""
+
+import csv
+import json
+import math
+import random
+from pathlib import Path
+
+LAYERS = ("conv1", "conv2", "fc1", "fc2")
+PASSES = ("FWD", "BWD", "GRAD")
+SWAMPING = {"FWD": 0.10, "BWD": 0.05, "GRAD": 0.20}  # at e6m3 in sequence; twice that per bit less
+
+# As in the quickstart: the accuracies that make its closing sentence.
+QUICKSTART = {
+    (None, 0): 86.6, ("fp32", 0): 85.8,
+    ("e6m9", 0): 85.9, ("e6m5", 0): 85.8, ("e6m4", 0): 83.9, ("e6m3", 0): 78.5, ("e6m2", 0): 10.0,
+    ("e6m9", 64): 86.2, ("e6m5", 64): 86.0, ("e6m4", 64): 85.5, ("e6m3", 64): 83.8, ("e6m2", 64): 78.0,
+}
+
+
+def write_csv(path, rows):
+    with path.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.DictWriter(stream, rows[0].keys())
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def losses(accumulator, chunk, name, noise):
+    """Statistics of a pass, made up from the width."""
+    bits = 23 if accumulator == "fp32" else int(accumulator.split("m")[1])
+    rate = min(0.9, SWAMPING[name] * 2.0 ** (3 - bits) / (4 if chunk else 1)) * noise
+    return {"full_swamping": rate, "partial_swamping": min(0.95, 2 * rate), "vrr": max(0.0, 1 - rate),
+            "nmse": rate * rate + 1e-7}
+
+
+def write_run(directory, accumulator=None, chunk=0, seed=1, accuracy=85.0, steps=64, finished=True, diverged=False):
+    generator = random.Random(f"{accumulator} {chunk} {seed}")
+    directory.mkdir(parents=True)
+    config = f'[run]\nname = "synthetic"\nseed = {seed}\n'
+    if accumulator:
+        config += f'[mac]\naccumulator = "{accumulator}"\n'
+        if chunk:
+            config += f'[mac.chunk]\nlength = {chunk}\naccumulator = "{accumulator}"\n'
+    (directory / "config.toml").write_text(config, encoding="utf-8")
+    loss = [2.4 * math.exp(-s / (0.4 * steps)) + 0.4 + 0.05 * generator.random() for s in range(steps)]
+    if diverged:
+        loss[steps // 2] = math.inf
+        loss = loss[:steps // 2 + 1]
+    write_csv(directory / "steps.csv", [{"step": i + 1, "epoch": 1, "loss": value, "learning_rate": 0.05}
+                                        for i, value in enumerate(loss)])
+    layers, observations = [], []
+    for layer in LAYERS:
+        for name in PASSES:
+            if layer == "conv1" and name == "BWD":
+                continue  # the first layer needs no input gradient
+            values = {metric: "" for metric in ("full_swamping", "partial_swamping", "vrr", "nmse")}
+            if accumulator:
+                values = losses(accumulator, chunk, name, 1.0)
+                observations += [{"step": step, "layer": layer, "pass": name,
+                                  **losses(accumulator, chunk, name, generator.uniform(0.7, 1.3))}
+                                 for step in range(0, len(loss), 16)]
+            layers.append({"layer": layer, "pass": name, **values})
+    write_csv(directory / "layers.csv", layers)
+    if observations:
+        write_csv(directory / "observations.csv", observations)
+    if finished:
+        results = {"test_accuracy": accuracy / 100, "test_loss": 0.4, "train_loss": None if diverged else loss[-1],
+                   "diverged": diverged}
+        (directory / "summary.json").write_text(json.dumps({"schema": 1, "results": results}), encoding="utf-8")
+
+
+def write_sweep(directory, accuracies=None, seeds=(1,), spread=0.1, unfinished=(), not_started=(), diverged=()):
+    """`accuracies`: {(accumulator, chunk): percent}; seed s adds (s - first) * spread."""
+    directory = Path(directory)
+    rows = []
+    for number, ((accumulator, chunk), accuracy) in enumerate((accuracies or QUICKSTART).items()):
+        for seed in seeds:
+            name = f"{number:08x}{seed:08x}"
+            key = (accumulator, chunk)
+            rows.append({"run": name, "label": f"{accumulator} {chunk}", "seed": seed})
+            if key not in not_started:
+                write_run(directory / name, accumulator, chunk, seed, accuracy + spread * (seed - seeds[0]),
+                          finished=key not in unfinished, diverged=key in diverged)
+    directory.mkdir(parents=True, exist_ok=True)
+    write_csv(directory / "sweep.csv", rows)
+    return directory
