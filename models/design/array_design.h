@@ -26,8 +26,9 @@ inline constexpr int kMaxArraySide = 65536;  ///< most rows or columns
 
 /// Memory beside the array. Bandwidths are per clock cycle of the array.
 struct MemoryDesign {
-  std::int64_t operand_scratchpad_bytes = 256 * 1024;  ///< each of A and B, both halves of the double buffer
-  std::int64_t psum_scratchpad_bytes = 256 * 1024;     ///< both halves of the double buffer
+  std::int64_t operand_scratchpad_bytes =
+      256 * 1024;  ///< each of A and B, both halves of the double buffer
+  std::int64_t psum_scratchpad_bytes = 256 * 1024;  ///< both halves of the double buffer
   double scratchpad_bytes_per_cycle = 256;
   double dram_bytes_per_cycle = 64;
   std::int64_t dram_latency_cycles = 100;
@@ -48,14 +49,15 @@ struct ArrayDesign {
 /// The order in which the K products of one output are added: the MAC's and the array's together.
 struct AccumulationOrder {
   std::optional<Chunk> chunk;  ///< absent: sequential
-  /// Longest sum that the order is defined for (a buffered array without a second accumulator adds one fold
-  /// only); a GEMM with larger K is refused with a reason.
+  /// Longest sum that the order is defined for (a buffered array without a second accumulator adds
+  /// one fold only); a GEMM with larger K is refused with a reason.
   std::int64_t max_length = std::numeric_limits<std::int64_t>::max();
   friend bool operator==(const AccumulationOrder&, const AccumulationOrder&) = default;
 };
 
 /// The one place that knows how MAC and array together decide the order of accumulation.
-/// Throws Error if they contradict each other (chunk length other than the row count under buffered ws or is).
+/// Throws Error if they contradict each other (chunk length other than the row count under buffered
+/// ws or is).
 AccumulationOrder accumulation_order(const MacDesign& mac, const ArrayDesign& array);
 /// The order of the MAC alone: what an output-stationary array does.
 AccumulationOrder accumulation_order(const MacDesign& mac);

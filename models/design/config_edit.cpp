@@ -80,6 +80,20 @@ bool is_at_or_below(std::string_view path, std::string_view parent) {
          (path.size() > parent.size() && path.starts_with(parent) && path[parent.size()] == '.');
 }
 
+/// Marks everything below a path as read.
+void mark_read(ConfigTable::Document& document, const std::string& path, const toml::node& node) {
+  document.read.insert(path);
+  if (const auto* table = node.as_table()) {
+    for (auto&& [key, value] : *table) {
+      mark_read(document, config_path::join(path, key.str()), value);
+    }
+  } else if (const auto* array = node.as_array()) {
+    for (std::size_t i = 0; i < array->size(); ++i) {
+      mark_read(document, config_path::join(path, std::to_string(i)), *array->get(i));
+    }
+  }
+}
+
 void set_origin(std::map<std::string, std::string, std::less<>>& origins, const std::string& path,
                 std::string_view origin) {
   for (auto entry = origins.begin(); entry != origins.end();) {
@@ -129,8 +143,8 @@ void ConfigTable::merge_below(const std::string& path, const ConfigTable& other)
   for (const std::string& key : other.keys()) {
     const std::string target_path = config_path::join(path, key);
     const std::string source_path = config_path::join(other.path_, key);
-    other.document_->read.insert(source_path);
     const toml::node& value = *source.get(key);
+    mark_read(*other.document_, source_path, value);
     toml::table& target = *config_path::find(document_->root, path)->as_table();
     const toml::node* present = target.get(key);
     if (value.is_table() && present != nullptr && present->is_table()) {

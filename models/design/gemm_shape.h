@@ -25,12 +25,12 @@ std::string_view to_string(Pass pass);  ///< FWD, BWD, GRAD
 
 /// Bytes moved while a GEMM runs.
 struct Traffic {
-  std::int64_t a_reads = 0;       ///< bytes of A read from the scratchpad
-  std::int64_t b_reads = 0;       ///< bytes of B read from the scratchpad
-  std::int64_t psum_reads = 0;    ///< bytes of partial sums read back
-  std::int64_t psum_writes = 0;   ///< bytes of partial sums and outputs written
-  std::int64_t dram_reads = 0;    ///< bytes from DRAM
-  std::int64_t dram_writes = 0;   ///< bytes to DRAM
+  std::int64_t a_reads = 0;      ///< bytes of A read from the scratchpad
+  std::int64_t b_reads = 0;      ///< bytes of B read from the scratchpad
+  std::int64_t psum_reads = 0;   ///< bytes of partial sums read back
+  std::int64_t psum_writes = 0;  ///< bytes of partial sums and outputs written
+  std::int64_t dram_reads = 0;   ///< bytes from DRAM
+  std::int64_t dram_writes = 0;  ///< bytes to DRAM
   Traffic& operator+=(const Traffic& other);
   friend bool operator==(const Traffic&, const Traffic&) = default;
 };

@@ -35,9 +35,11 @@ struct Conversion {
   friend bool operator==(const Conversion&, const Conversion&) = default;
 };
 
-/// Chunked accumulation: sums of `length` products, each from +0, added in order to a second accumulator.
+/// Chunked accumulation: sums of `length` products, each from +0, added in order to a second
+/// accumulator.
 struct Chunk {
-  std::int64_t length = 0;  ///< products per chunk, at least 1; 0 = to be given by the array's row count
+  std::int64_t length =
+      0;  ///< products per chunk, at least 1; 0 = to be given by the array's row count
   Conversion accumulator;
   friend bool operator==(const Chunk&, const Chunk&) = default;
 };
@@ -50,8 +52,9 @@ struct MacDesign {
   Conversion accumulator;
   std::optional<Chunk> chunk;  ///< absent: sequential
 
-  /// How an input is rounded to the operand format `a` or `b`: nearest even, `overflow` of the accumulator
-  /// for floats (infinity where the accumulator wraps), saturating for fixed point, the design's subnormals.
+  /// How an input is rounded to the operand format `a` or `b`: nearest even, `overflow` of the
+  /// accumulator for floats (infinity where the accumulator wraps), saturating for fixed point, the
+  /// design's subnormals.
   [[nodiscard]] Conversion operand_conversion(const NumberFormat& operand) const;
 
   friend bool operator==(const MacDesign&, const MacDesign&) = default;
@@ -62,7 +65,8 @@ std::string_view to_string(Overflow overflow);
 
 /// Throws Error with the reason if no hardware could be meant by this design.
 void validate(const MacDesign& mac);
-/// What is legal but unwise, one sentence each (an accumulator whose range cannot hold one product, ...).
+/// What is legal but unwise, one sentence each (an accumulator whose range cannot hold one product,
+/// ...).
 std::vector<std::string> warnings(const MacDesign& mac);
 /// One line for people, e.g. "e5m2 x e5m2 -> e6m9 nearest-even, chunk 64 -> e6m9".
 std::string describe(const MacDesign& mac);

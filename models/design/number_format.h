@@ -6,8 +6,8 @@
 
 namespace narrowmac {
 
-/// A number format: a float `eXmY`, its finite-only variant `e4m3fn`, or fixed point `fxW.F`, `ufxW.F`.
-/// A plain value; two formats are equal when they hold the same values in the same codes.
+/// A number format: a float `eXmY`, its finite-only variant `e4m3fn`, or fixed point `fxW.F`,
+/// `ufxW.F`. A plain value; two formats are equal when they hold the same values in the same codes.
 struct NumberFormat {
   enum class Family : std::uint8_t { Float, FiniteFloat, Signed, Unsigned };
 
@@ -38,12 +38,13 @@ struct NumberFormat {
   [[nodiscard]] int max_exponent() const {
     return family == Family::FiniteFloat ? bias() + 1 : bias();
   }
-  /// log2 of the smallest positive value: every finite value is a multiple of 2^min_quantum_exponent.
+  /// log2 of the smallest positive value: every finite value is a multiple of
+  /// 2^min_quantum_exponent.
   [[nodiscard]] int min_quantum_exponent() const {
     return is_float() ? min_exponent() - fraction_bits : -fraction_bits;
   }
-  [[nodiscard]] double max_value() const;      ///< largest finite value
-  [[nodiscard]] double lowest_value() const;   ///< most negative finite value; 0 if unsigned
+  [[nodiscard]] double max_value() const;        ///< largest finite value
+  [[nodiscard]] double lowest_value() const;     ///< most negative finite value; 0 if unsigned
   [[nodiscard]] double smallest_normal() const;  ///< 2^min_exponent; fixed point: one unit
   [[nodiscard]] double smallest_value() const;   ///< smallest positive value
   /// True if every finite value of this format is a float32 value.
