@@ -31,16 +31,19 @@ const toml::node* child(const toml::node& parent, const std::string& segment) {
 }  // namespace
 
 std::string join(std::string_view parent, std::string_view key) {
-  std::string segment(key);
-  if (!is_bare_key(key)) {
-    segment = "\"";
-    for (const char c : key) {
-      if (c == '"' || c == '\\') segment += '\\';
-      segment += c;
-    }
-    segment += '"';
+  std::string path(parent);
+  if (!path.empty()) path.push_back('.');
+  if (is_bare_key(key)) {
+    path.append(key);
+    return path;
   }
-  return parent.empty() ? segment : fmt::format("{}.{}", parent, segment);
+  path.push_back('"');
+  for (const char c : key) {
+    if (c == '"' || c == '\\') path.push_back('\\');
+    path.push_back(c);
+  }
+  path.push_back('"');
+  return path;
 }
 
 std::vector<std::string> split(std::string_view path) {
