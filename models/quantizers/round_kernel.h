@@ -1,0 +1,43 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "models/design/mac_design.h"
+#include "models/numerics/random.h"
+
+namespace narrowmac {
+
+/// What the rounding loops need of a Conversion and a scale, as numbers.
+///
+/// All arithmetic is in float64 lanes, where it is exact: an element and its scaled value have 24
+/// significant bits, a quantum is a power of two, and element / quantum is below 2^24 or an integer
+/// wherever its fraction matters.
+struct RoundPlan {
+  RoundingMode mode = RoundingMode::NearestEven;
+  bool fixed = false;
+  double inverse_scale = 1;     ///< the element is multiplied by this power of two first
+  int fraction_bits = 0;        ///< float: quantum = 2^exponent / 2^fraction_bits
+  double smallest_binade = 0;   ///< float: exponents below this power's count as it
+  double flush_below = 0;       ///< float: smaller results become zero
+  double quantum = 0;           ///< fixed point
+  double max = 0, lowest = 0;   ///< rounded results beyond these overflow
+  double above = 0, below = 0;  ///< what a result above max, below lowest becomes
+  double plus_infinity = 0;     ///< what an infinite element becomes
+  double minus_infinity = 0;
+  int random_bits = 0;            ///< stochastic
+  RandomRowKey random_key;        ///< stochastic: element i rounds with the column word of i ...
+  std::uint32_t random_step = 0;  ///< ... and this step word
+};
+
+/// Whether a plan exists: every conversion but wrapping ones.
+bool can_plan(const Conversion& to);
+RoundPlan make_plan(const Conversion& to, double scale, const RandomRowKey& random_key);
+
+/// out[i] = convert(in[i] * inverse_scale) as float; `out` may be `in`. `first` is the index of
+/// in[0] in its tensor, modulo 2^32: the address of its random word. Returns how many elements
+/// overflowed or were not finite.
+std::int64_t round_block(const RoundPlan& plan, const float* in, std::size_t count, float* out,
+                         std::uint32_t first);
+
+}  // namespace narrowmac
