@@ -87,22 +87,20 @@ void read_inputs(const ConfigTable& table, const std::string& previous,
 }
 
 LayerDescription read_layer(const ConfigTable& table, const std::string& previous,
-                            std::set<std::string>& known) {
+                            const std::set<std::string>& known) {
   LayerDescription layer;
   layer.name = table.string("name");
   if (!is_name(layer.name)) {
     throw table.error("name",
                       fmt::format("found \"{}\"; accepted: letters, digits, _ and -", layer.name));
   }
-  if (!known.insert(layer.name).second) {
+  if (known.count(layer.name) != 0) {
     throw table.error(
         "name", fmt::format("\"{}\" is taken; every layer needs a name of its own", layer.name));
   }
-  known.erase(layer.name);  // a layer cannot read itself
   layer.kind = kKinds[table.choice("type", type_names())];
   read_inputs(table, previous, known, layer);
   read_geometry(table, layer);
-  known.insert(layer.name);
   return layer;
 }
 
@@ -117,6 +115,7 @@ NetworkDescription parse_network(const ConfigTable& root) {
   for (const ConfigTable& table : root.tables("layer")) {
     network.layers.push_back(read_layer(table, previous, known));
     previous = network.layers.back().name;
+    known.insert(previous);
   }
   if (network.layers.empty()) throw root.error("layer", "a network needs at least one [[layer]]");
   root.reject_unknown();

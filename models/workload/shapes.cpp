@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <map>
+#include <set>
 
 #include "models/workload/network.h"
 
@@ -70,6 +71,7 @@ std::vector<LayerShape> infer_shapes(const NetworkDescription& network, const Fe
                                      std::int64_t classes) {
   std::map<std::string, FeatureShape> known = {{"input", input}};
   std::vector<LayerShape> shapes;
+  std::set<std::string> unread;
   for (const LayerDescription& layer : network.layers) {
     LayerShape shape;
     shape.layer = layer;
@@ -80,6 +82,7 @@ std::vector<LayerShape> infer_shapes(const NetworkDescription& network, const Fe
              fmt::format("reads \"{}\", which is neither \"input\" nor a layer above it", name));
       }
       shape.inputs.push_back(found->second);
+      unread.erase(name);
     }
     const std::size_t expected = layer.kind == Kind::ResidualAdd ? 2 : 1;
     if (shape.inputs.size() != expected) {
@@ -87,9 +90,15 @@ std::vector<LayerShape> infer_shapes(const NetworkDescription& network, const Fe
     }
     shape.output = output_shape(layer, shape.inputs);
     known[layer.name] = shape.output;
+    unread.insert(layer.name);
     shapes.push_back(std::move(shape));
   }
   if (shapes.empty()) throw Error(fmt::format("network \"{}\" has no layers", network.name));
+  for (const LayerShape& shape : shapes) {
+    if (&shape != &shapes.back() && unread.count(shape.layer.name) != 0) {
+      fail(shape.layer, "no later layer reads it");
+    }
+  }
   const FeatureShape& last = shapes.back().output;
   if (last.channels != classes || last.height != 1 || last.width != 1) {
     fail(shapes.back().layer, fmt::format("the last layer gives {}; the data set needs {} values, "

@@ -14,14 +14,16 @@
 
 namespace narrowmac {
 
-/// A tensor as checkpoints know it: PyTorch's name and layout (linear out x in, conv OIHW), row-major.
+/// A tensor as checkpoints know it: PyTorch's name and layout (linear out x in, conv OIHW),
+/// row-major.
 struct NamedTensor {
   std::string name;  ///< conv1.weight, conv1.bias, bn1.running_mean, conv1.weight.momentum, ...
   std::vector<std::int64_t> shape;
   std::vector<float> values;
 };
 
-/// State that is no tensor. With the tensors it is all that a resumed run needs to go on with the same bits.
+/// State that is no tensor. With the tensors it is all that a resumed run needs to go on with the
+/// same bits.
 struct TrainerState {
   std::int64_t step = 0;  ///< steps done
   double loss_scale = 1.0;
@@ -34,7 +36,7 @@ struct StepReport {
   std::int64_t epoch = 0;  ///< 1 for the first
   double loss = 0;         ///< mean over the batch, before the update
   double learning_rate = 0;
-  bool skipped = false;    ///< dynamic loss scale: no update
+  bool skipped = false;  ///< dynamic loss scale: no update
 };
 
 struct Evaluation {
@@ -45,7 +47,7 @@ struct Evaluation {
 
 /// What one observed GEMM of a layer and pass lost.
 struct GemmObservation {
-  std::int64_t step = 0;
+  std::int64_t step = 0;  ///< as in StepReport: 1 for the first
   std::string layer;
   Pass pass = Pass::Forward;
   GemmStatistics statistics;
@@ -53,7 +55,7 @@ struct GemmObservation {
 
 /// Work and time of a layer's pass, summed over the training steps so far.
 struct LayerWork {
-  GemmShape shape;  ///< of a full batch
+  GemmShape shape;  ///< of a full batch; zero if the pass is never computed (BWD of the first layer)
   bool on_array = false;
   std::int64_t gemms = 0;
   std::int64_t macs = 0;
@@ -64,11 +66,12 @@ struct LayerWork {
   double seconds = 0;
 };
 
-/// Trains a network: owns parameters and optimizer, hands every GEMM of FWD, BWD and GRAD to the accelerator.
-/// Results depend on network, settings, data and the accelerator's bits only; not on threads or on resumption.
+/// Trains a network: owns parameters and optimizer, hands every GEMM of FWD, BWD and GRAD to the
+/// accelerator. Results depend on network, settings, data and the accelerator's bits only; not on
+/// threads or on resumption.
 class Trainer {
  public:
-  /// Parameters get He initialisation from settings.seed.
+  /// Parameters get He initialisation from settings.seed. `train` and `accelerator` must outlive the trainer.
   Trainer(const NetworkDescription& network, const TrainingSettings& settings, const Dataset& train,
           Accelerator& accelerator);
   ~Trainer();
@@ -79,14 +82,16 @@ class Trainer {
   [[nodiscard]] std::int64_t total_steps() const;
   [[nodiscard]] const TrainerState& state() const;
 
-  /// One batch: forward, backward, update. A loss that is not finite sets state().diverged; no update then.
+  /// One batch: forward, backward, update. A loss that is not finite sets state().diverged; no
+  /// update then.
   StepReport step();
   /// Accuracy and loss over a test set in evaluation mode (running batch-norm statistics).
   Evaluation evaluate(const Dataset& test);
 
   /// Parameters, batch-norm statistics and momentum buffers.
   [[nodiscard]] std::vector<NamedTensor> tensors() const;
-  /// Goes on from a checkpoint. Throws Error naming the tensor that is missing, unknown or of another shape.
+  /// Goes on from a checkpoint. Throws Error naming the tensor that is missing, unknown or of
+  /// another shape.
   void restore(const std::vector<NamedTensor>& tensors, const TrainerState& state);
 
   /// Observations made since the last call; the caller keeps them.

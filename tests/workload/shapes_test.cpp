@@ -80,6 +80,13 @@ TEST(Shapes, ErrorsNameTheLayer) {
   EXPECT_NE(error_of(network, {1, 4, 4}, 10).find("nobody"), std::string::npos);
 }
 
+TEST(Shapes, EveryLayerButTheLastIsReadBySomebody) {
+  NetworkDescription network;
+  network.layers = {layer("flat", Kind::Flatten, "input"), layer("side", Kind::ReLU, "flat"),
+                    layer("fc", Kind::Linear, "flat", 10)};
+  EXPECT_NE(error_of(network, {1, 4, 4}, 10).find("\"side\""), std::string::npos);
+}
+
 TEST(Shapes, BothInputsOfAnAdditionMustAgree) {
   NetworkDescription network;
   network.layers = {layer("c", Kind::Convolution, "input", 2, 3),

@@ -1,0 +1,279 @@
+#include <algorithm>
+
+#include "sim/training/elementwise.h"
+#include "sim/training/layer.h"
+#include "sim/training/parallel.h"
+
+namespace narrowmac {
+namespace {
+
+using Kind = LayerDescription::Kind;
+
+RandomUse use_of(Pass pass) {
+  switch (pass) {
+    case Pass::Forward:
+      return RandomUse::Forward;
+    case Pass::Backward:
+      return RandomUse::Backward;
+    case Pass::Gradient:
+      break;
+  }
+  return RandomUse::Gradient;
+}
+
+bool has_fixed_stage(const MacDesign& mac) {
+  return mac.accumulator.format.is_fixed() || (mac.product && mac.product->format.is_fixed()) ||
+         (mac.chunk && mac.chunk->accumulator.format.is_fixed());
+}
+
+/// A convolution or linear layer: everything that reaches the accelerator.
+class GemmLayer : public Layer {
+ public:
+  GemmLayer(const LayerShape& shape, std::int64_t number, Host& host);
+  void forward(std::span<Activation* const> inputs, Activation& output, const Run& run) override;
+  void backward(std::span<Activation* const> inputs, const Activation& output,
+                std::span<float* const> input_gradients, const Run& run) override;
+  std::vector<Parameter*> parameters() override;
+
+ private:
+  struct Rounded {
+    Operand operand;
+    std::int64_t overflowed = 0;
+  };
+  /// The tensor in its format: in `codes`, or as it is if the format changes nothing.
+  Rounded round(const float* values, std::int64_t size, const TensorFormat& format,
+                AlignedBuffer& codes, std::uint64_t number, const Run& run);
+  Operand input_operand(Activation& input, const Run& run);
+  Operand gradient_operand(const Activation& output, const Run& run);
+  /// The rounded weights as BWD's K x N: linear as a view; convolution with each tap transposed.
+  OperandView backward_weights(const Run& run);
+  OperandView rows_of(const float* x, const Run& run) const;
+  OperandView backward_rows_of(const float* dy, const Run& run) const;
+  void check_finite(const MacDesign& mac, const OperandView& view, const Run& run) const;
+  void execute(Pass pass, const OperandView& a, const OperandView& b, float* out, const Run& run);
+
+  LayerShape shape_;
+  std::int64_t number_;
+  Host& host_;
+  std::size_t work_index_;
+  Parameter weight_, bias_;
+  AlignedBuffer weight_codes_, transposed_weights_, gradient_codes_;
+  Operand weights_;
+};
+
+GemmLayer::GemmLayer(const LayerShape& shape, std::int64_t number, Host& host)
+    : shape_(shape), number_(number), host_(host), work_index_(host.work.size()) {
+  const LayerDescription& layer = shape.layer;
+  const std::int64_t in = shape.inputs.front().channels;
+  if (layer.kind == Kind::Convolution) {
+    weight_ = Parameter(layer.name + ".weight", {layer.channels, in, layer.kernel, layer.kernel},
+                        Parameter::Layout::Convolution, 0.0F);
+  } else {
+    weight_ =
+        Parameter(layer.name + ".weight", {layer.channels, in}, Parameter::Layout::Linear, 0.0F);
+  }
+  weight_.number = number;
+  if (layer.bias) {
+    bias_ = Parameter(layer.name + ".bias", {layer.channels}, Parameter::Layout::Plain, 0.0F);
+  }
+  host.work.emplace_back(layer.name, std::array<LayerWork, 3>{});
+}
+
+std::vector<Parameter*> GemmLayer::parameters() {
+  if (shape_.layer.bias) return {&weight_, &bias_};
+  return {&weight_};
+}
+
+GemmLayer::Rounded GemmLayer::round(const float* values, std::int64_t size,
+                                    const TensorFormat& format, AlignedBuffer& codes,
+                                    std::uint64_t number, const Run& run) {
+  if (format.is_identity()) return {{values, 1.0}, 0};
+  const PhaseTimer timer(host_, run, "quantize");
+  if (format.conversion.format.is_fixed() && !all_finite(values, size)) throw NotFinite();
+  if (codes.size() < size) codes = AlignedBuffer(size);
+  const auto count = static_cast<std::size_t>(size);
+  const QuantizedTensor result =
+      quantize({values, count}, format, {codes.data(), count}, host_.settings.seed, number);
+  return {{codes.data(), result.scale}, result.overflowed};
+}
+
+Operand GemmLayer::input_operand(Activation& input, const Run& run) {
+  if (input.operand.data == nullptr) {
+    const std::uint64_t number =
+        run_number(run.position, input.number, RandomUse::ActivationTensor);
+    input.operand = round(input.value, run.images * input.shape.size(),
+                          host_.settings.formats.activation, input.codes, number, run)
+                        .operand;
+  }
+  return input.operand;
+}
+
+Operand GemmLayer::gradient_operand(const Activation& output, const Run& run) {
+  const TensorFormat& format = host_.settings.formats.gradient;
+  const std::uint64_t number = run_number(run.position, number_, RandomUse::GradientTensor);
+  const Rounded rounded = round(output.gradient, run.images * output.shape.size(), format,
+                                gradient_codes_, number, run);
+  // With a scale found from the tensor, clamping is the format's choice and no sign of a wrong loss
+  // scale.
+  if (rounded.overflowed > 0 && format.scaling == Scaling::None) host_.gradient_overflowed = true;
+  return rounded.operand;
+}
+
+OperandView GemmLayer::rows_of(const float* x, const Run& run) const {
+  const FeatureShape& in = shape_.inputs.front();
+  if (shape_.layer.kind == Kind::Linear) {
+    return OperandView::dense(x, run.images, in.channels, in.channels);
+  }
+  ConvolutionPatches patches;
+  patches.images = run.images;
+  patches.height = in.height;
+  patches.width = in.width;
+  patches.channels = in.channels;
+  patches.out_height = shape_.output.height;
+  patches.out_width = shape_.output.width;
+  patches.kernel_height = patches.kernel_width = shape_.layer.kernel;
+  patches.step = shape_.layer.stride;
+  patches.offset_y = patches.offset_x = -shape_.layer.padding;
+  return OperandView::patches(x, patches);
+}
+
+OperandView GemmLayer::backward_rows_of(const float* dy, const Run& run) const {
+  const FeatureShape& in = shape_.inputs.front();
+  const FeatureShape& out = shape_.output;
+  if (shape_.layer.kind == Kind::Linear) {
+    return OperandView::dense(dy, run.images, out.channels, out.channels);
+  }
+  ConvolutionPatches patches;
+  patches.images = run.images;
+  patches.height = out.height;
+  patches.width = out.width;
+  patches.channels = out.channels;
+  patches.out_height = in.height;
+  patches.out_width = in.width;
+  patches.kernel_height = patches.kernel_width = shape_.layer.kernel;
+  patches.offset_y = patches.offset_x = shape_.layer.padding;
+  patches.direction = -1;
+  patches.divisor = shape_.layer.stride;
+  return OperandView::patches(dy, patches);
+}
+
+OperandView GemmLayer::backward_weights(const Run& run) {
+  const std::int64_t in = shape_.inputs.front().channels;
+  const std::int64_t out = shape_.layer.channels;
+  if (shape_.layer.kind == Kind::Linear) {
+    return OperandView::dense(weights_.data, in, out, out).transposed();
+  }
+  const PhaseTimer timer(host_, run, "transpose");
+  const std::int64_t taps = shape_.layer.kernel * shape_.layer.kernel;
+  if (transposed_weights_.size() == 0) transposed_weights_ = AlignedBuffer(taps * in * out);
+  for_blocks(taps, 1, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t tap = begin; tap < end; ++tap) {
+      const float* from = weights_.data + tap * in * out;
+      float* to = transposed_weights_.data() + tap * in * out;
+      for (std::int64_t o = 0; o < out; ++o) {
+        for (std::int64_t i = 0; i < in; ++i) to[o * in + i] = from[i * out + o];
+      }
+    }
+  });
+  return OperandView::dense(transposed_weights_.data(), taps * out, in, in);
+}
+
+void GemmLayer::check_finite(const MacDesign& mac, const OperandView& view, const Run& run) const {
+  if (!has_fixed_stage(mac)) return;
+  const PhaseTimer timer(host_, run, "check_finite");
+  std::int64_t size = view.rows() * view.columns();
+  if (view.is_patches()) {
+    const ConvolutionPatches& patches = view.convolution();
+    size = patches.images * patches.height * patches.width * patches.channels;
+  }
+  if (!all_finite(view.float_data(), size)) throw NotFinite();
+}
+
+void GemmLayer::execute(Pass pass, const OperandView& a, const OperandView& b, float* out,
+                        const Run& run) {
+  const TrainingSettings& settings = host_.settings;
+  GemmRequest request;
+  request.layer = shape_.layer.name;
+  request.pass = pass;
+  request.a = a;
+  request.b = b;
+  request.out = OutputView::of(out, b.columns());
+  request.mac = settings.macs.find(request.layer, pass);
+  request.seed = settings.seed;
+  request.gemm_number = run_number(run.position, number_, use_of(pass));
+  if (request.mac != nullptr) {
+    check_finite(*request.mac, a, run);
+    check_finite(*request.mac, b, run);
+    if (run.observe) {
+      request.observe = Observation{pass == Pass::Gradient ? 0 : settings.sample_rows};
+    }
+  }
+  const auto start = std::chrono::steady_clock::now();
+  const GemmResult result = host_.accelerator.execute(request);
+  const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
+  if (!run.training()) return;
+
+  LayerWork& work = host_.work[work_index_].second[static_cast<std::size_t>(pass)];
+  work.shape = gemm_shape(shape_, pass, settings.batch);
+  work.on_array = request.mac != nullptr;
+  ++work.gemms;
+  work.macs += gemm_shape(shape_, pass, run.images).macs();
+  work.cycles += result.cycles;
+  work.stall_cycles += result.stall_cycles;
+  work.utilization_sum += result.utilization;
+  work.traffic += result.traffic;
+  work.seconds += elapsed.count();
+  if (request.observe && result.statistics) {
+    host_.observations.push_back({run.position.step + 1, request.layer, pass, *result.statistics});
+  }
+}
+
+void GemmLayer::forward(std::span<Activation* const> inputs, Activation& output, const Run& run) {
+  const Operand x = input_operand(*inputs[0], run);
+  if (run.position.batch == 0) {  // an evaluation rounds the weights once
+    const std::uint64_t number = run_number(run.position, number_, RandomUse::WeightTensor);
+    weights_ = round(weight_.value.data(), weight_.value.size(), host_.settings.formats.weight,
+                     weight_codes_, number, run)
+                   .operand;
+  }
+  const std::int64_t out = shape_.layer.channels;
+  const std::int64_t length = weight_.value.size() / out;
+  execute(Pass::Forward, rows_of(x.data, run), OperandView::dense(weights_.data, length, out, out),
+          output.value, run);
+  const PhaseTimer timer(host_, run, "bias");
+  scale_and_bias(output.value, run.images * output.shape.height * output.shape.width, out,
+                 static_cast<float>(x.scale * weights_.scale),
+                 shape_.layer.bias ? bias_.value.data() : nullptr);
+}
+
+void GemmLayer::backward(std::span<Activation* const> inputs, const Activation& output,
+                         std::span<float* const> input_gradients, const Run& run) {
+  const FeatureShape& in = shape_.inputs.front();
+  const std::int64_t out = shape_.layer.channels;
+  const std::int64_t rows = run.images * output.shape.height * output.shape.width;
+  if (shape_.layer.bias) {
+    const PhaseTimer timer(host_, run, "bias");
+    column_sums(output.gradient, rows, out, bias_.gradient.data());
+  }
+  const Operand dy = gradient_operand(output, run);
+  const Operand x = input_operand(*inputs[0], run);
+  execute(Pass::Gradient, rows_of(x.data, run).transposed(),
+          OperandView::dense(dy.data, rows, out, out), weight_.gradient.data(), run);
+  scale_and_bias(weight_.gradient.data(), weight_.gradient.size() / out, out,
+                 static_cast<float>(x.scale * dy.scale), nullptr);
+
+  if (input_gradients[0] == nullptr) return;
+  execute(Pass::Backward, backward_rows_of(dy.data, run), backward_weights(run), input_gradients[0],
+          run);
+  const PhaseTimer timer(host_, run, "bias");
+  scale_and_bias(input_gradients[0], run.images * in.height * in.width, in.channels,
+                 static_cast<float>(dy.scale * weights_.scale), nullptr);
+}
+
+}  // namespace
+
+std::unique_ptr<Layer> make_gemm_layer(const LayerShape& shape, std::int64_t number, Host& host) {
+  return std::make_unique<GemmLayer>(shape, number, host);
+}
+
+}  // namespace narrowmac

@@ -1,0 +1,128 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <exception>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "models/workload/network.h"
+#include "sim/training/buffer.h"
+#include "sim/training/run_number.h"
+#include "sim/training/settings.h"
+#include "sim/training/trainer.h"
+
+namespace narrowmac {
+
+/// Infinity or NaN met a format or an accumulator that has neither: the run diverged. Caught by the
+/// trainer.
+class NotFinite : public std::exception {
+ public:
+  [[nodiscard]] const char* what() const noexcept override { return "a tensor is not finite"; }
+};
+
+/// One pass over a batch.
+struct Run {
+  RunPosition position;
+  std::int64_t images = 0;
+  bool observe = false;
+  [[nodiscard]] bool training() const { return !position.evaluation; }
+};
+
+/// What the layers share with the trainer.
+struct Host {
+  const TrainingSettings& settings;
+  Accelerator& accelerator;
+  std::map<std::string, double> seconds;
+  std::vector<GemmObservation> observations;
+  std::vector<std::pair<std::string, std::array<LayerWork, 3>>> work;
+  bool gradient_overflowed = false;  ///< since the step began; the loss scale was too large
+};
+
+/// Adds the time of a training phase to the host's account; evaluations have an account of their
+/// own.
+class PhaseTimer {
+ public:
+  PhaseTimer(Host& host, const Run& run, const char* phase)
+      : seconds_(run.training() ? &host.seconds[phase] : nullptr) {}
+  PhaseTimer(const PhaseTimer&) = delete;
+  PhaseTimer& operator=(const PhaseTimer&) = delete;
+  ~PhaseTimer() {
+    if (seconds_ == nullptr) return;
+    *seconds_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
+  }
+
+ private:
+  double* seconds_;
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+};
+
+/// A tensor as the array sees it: value = data * scale.
+struct Operand {
+  const float* data = nullptr;
+  double scale = 1.0;
+};
+
+/// What a layer gives to the layers that read it (NHWC), with the gradient that comes back.
+struct Activation {
+  FeatureShape shape;
+  std::int64_t number = 0;  ///< 0: the image; otherwise the layer's place in the network, from 1
+  bool needs_gradient = false;
+  float* value = nullptr;
+  float* gradient = nullptr;  ///< null until the first reader has given its part
+  AlignedBuffer value_storage, gradient_storage;
+  AlignedBuffer codes;
+  Operand operand;  ///< data is null until the first GEMM of this batch wants it
+};
+
+/// Something that is trained. Stored in the layout that the GEMMs want, known outside in PyTorch's.
+struct Parameter {
+  enum class Layout : std::uint8_t {
+    Plain,
+    Linear,       ///< stored in x out, known as out x in
+    Convolution,  ///< stored row, column, in, out; known as OIHW
+  };
+  std::string name;
+  std::vector<std::int64_t> shape;  ///< PyTorch's
+  Layout layout = Layout::Plain;
+  bool is_weight = false;   ///< kept in the weight_update format
+  std::int64_t number = 0;  ///< the layer's
+  AlignedBuffer value, gradient, momentum;
+
+  Parameter() = default;
+  Parameter(std::string parameter_name, std::vector<std::int64_t> parameter_shape,
+            Layout parameter_layout, float initial);
+  /// Where the element with PyTorch's row-major index is stored.
+  [[nodiscard]] std::int64_t stored_index(std::int64_t index) const;
+};
+
+/// A buffer of a checkpoint that is not trained.
+struct Statistic {
+  std::string name;
+  AlignedBuffer value;
+};
+
+/// A layer at work. forward() and backward() see the same inputs; `input_gradients[i]` is where the
+/// gradient of input i goes (overwritten), or null if nobody wants it.
+class Layer {
+ public:
+  Layer() = default;
+  Layer(const Layer&) = delete;
+  Layer& operator=(const Layer&) = delete;
+  virtual ~Layer() = default;
+  virtual void forward(std::span<Activation* const> inputs, Activation& output, const Run& run) = 0;
+  virtual void backward(std::span<Activation* const> inputs, const Activation& output,
+                        std::span<float* const> input_gradients, const Run& run) = 0;
+  virtual std::vector<Parameter*> parameters() { return {}; }
+  virtual std::vector<Statistic*> statistics() { return {}; }
+};
+
+/// `number` is the layer's place in the network, from 1. GEMM layers enter themselves into
+/// host.work.
+std::unique_ptr<Layer> make_layer(const LayerShape& shape, std::int64_t number, Host& host);
+std::unique_ptr<Layer> make_gemm_layer(const LayerShape& shape, std::int64_t number, Host& host);
+
+}  // namespace narrowmac
