@@ -14,10 +14,10 @@ namespace narrowmac {
 
 /// One GEMM of the training loop. Views stay valid until execute() returns.
 struct GemmRequest {
-  std::string layer;                   ///< for messages and reports
+  std::string layer;  ///< for messages and reports
   Pass pass = Pass::Forward;
-  OperandView a;                       ///< M x K, values of mac->a
-  OperandView b;                       ///< K x N, values of mac->b
+  OperandView a;  ///< M x K, values of mac->a
+  OperandView b;  ///< K x N, values of mac->b
   OutputView out;
   const MacDesign* mac = nullptr;      ///< null: fp32 through OpenBLAS, outside the array
   std::uint64_t seed = 0;              ///< of stochastic rounding
@@ -33,8 +33,9 @@ struct GemmResult {
   std::optional<GemmStatistics> statistics;
 };
 
-/// What the training loop knows of the hardware: it hands over a GEMM and gets bits, time and losses back.
-/// The bits depend on the request and the array's order of accumulation only, never on the fidelity.
+/// What the training loop knows of the hardware: it hands over a GEMM and gets bits, time and
+/// losses back. The bits depend on the request and the array's order of accumulation only, never on
+/// the fidelity.
 class Accelerator {
  public:
   Accelerator() = default;

@@ -14,7 +14,8 @@ namespace narrowmac {
 
 /// Which outputs a GEMM's statistics look at.
 struct Observation {
-  std::int64_t max_rows = 0;  ///< 0: every row; otherwise at most this many rows, spread evenly over M
+  std::int64_t max_rows =
+      0;  ///< 0: every row; otherwise at most this many rows, spread evenly over M
 };
 
 /// Everything that decides the bits of C = A B.
@@ -23,15 +24,16 @@ struct GemmProblem {
   AccumulationOrder order;  ///< accumulation_order(mac, array)
   OperandView a;            ///< M x K
   OperandView b;            ///< K x N
-  std::optional<OperandView> c0;  ///< M x N: what the last-level accumulator starts from, rounded to it
+  std::optional<OperandView>
+      c0;  ///< M x N: what the last-level accumulator starts from, rounded to it
   std::uint64_t seed = 0;
   std::uint64_t gemm_number = 0;
   [[nodiscard]] GemmShape shape() const { return {a.rows(), b.columns(), a.columns()}; }
 };
 
-/// Computes the GEMM with the fastest plan that is proven exact for this problem; the bits are those of
-/// reference_gemm. Threads: TBB's. Throws Error for shapes that do not fit, for NaN or infinity that reach a
-/// fixed-point accumulator, and for an order that is not defined for this K.
+/// Computes the GEMM with the fastest plan that is proven exact for this problem; the bits are
+/// those of reference_gemm. Threads: TBB's. Throws Error for shapes that do not fit, for NaN or
+/// infinity that reach a fixed-point accumulator, and for an order that is not defined for this K.
 /// With `observe`, the statistics of the observed outputs are returned too.
 std::optional<GemmStatistics> gemm(const GemmProblem& problem, const OutputView& out,
                                    const std::optional<Observation>& observe = std::nullopt);

@@ -1,0 +1,102 @@
+#include "models/numerics/gemm.h"
+
+#include <fmt/format.h>
+#include <tbb/parallel_for.h>
+
+#include <vector>
+
+#include "models/design/error.h"
+#include "models/numerics/lane_gemm.h"
+#include "models/numerics/plan.h"
+#include "models/numerics/reference.h"
+
+namespace narrowmac {
+namespace {
+
+void check_shapes(const GemmProblem& problem) {
+  if (problem.a.columns() != problem.b.rows()) {
+    throw Error(fmt::format("A is {} x {} and B is {} x {}: A's columns must equal B's rows",
+                            problem.a.rows(), problem.a.columns(), problem.b.rows(),
+                            problem.b.columns()));
+  }
+  if (problem.c0 &&
+      (problem.c0->rows() != problem.a.rows() || problem.c0->columns() != problem.b.columns())) {
+    throw Error(fmt::format("C0 is {} x {}, the result is {} x {}", problem.c0->rows(),
+                            problem.c0->columns(), problem.a.rows(), problem.b.columns()));
+  }
+  check_length(problem.order, problem.a.columns());
+}
+
+GemmPlan plan_of(const GemmProblem& problem) {
+  const PlanInput input{problem.mac,
+                        problem.order,
+                        problem.shape(),
+                        scan_operand(problem.a, problem.mac.a),
+                        scan_operand(problem.b, problem.mac.b),
+                        problem.c0.has_value()};
+  return make_plan(input);
+}
+
+/// Statistics of the observed rows, output by output.
+GemmStatistics reference_statistics(const GemmProblem& problem, const Observation& observe) {
+  const GemmShape shape = problem.shape();
+  const std::vector<std::int64_t> rows = observed_rows(observe, shape.m);
+  std::vector<GemmStatistics> parts(rows.size());
+  tbb::parallel_for(std::size_t{0}, rows.size(), [&](std::size_t i) {
+    for (std::int64_t n = 0; n < shape.n; ++n) {
+      reference_output(problem, rows[i], n, &parts[i]);
+    }
+  });
+  GemmStatistics total;
+  for (const GemmStatistics& part : parts) total += part;
+  return total;
+}
+
+GemmStatistics statistics_of(const GemmProblem& problem, const GemmPlan& plan,
+                             const Observation& observe) {
+  std::optional<GemmStatistics> counted;
+  if (plan.counts_in_lanes) {
+    counted = plan.lane == GemmPlan::Lane::Float32
+                  ? lane_statistics<float>(problem, plan, observe)
+                  : lane_statistics<double>(problem, plan, observe);
+  }
+  return counted ? *counted : reference_statistics(problem, observe);
+}
+
+}  // namespace
+
+std::optional<GemmStatistics> gemm(const GemmProblem& problem, const OutputView& out,
+                                   const std::optional<Observation>& observe) {
+  check_shapes(problem);
+  const GemmPlan plan = plan_of(problem);
+  switch (plan.lane) {
+    case GemmPlan::Lane::Float32:
+      lane_gemm<float>(problem, plan, out);
+      break;
+    case GemmPlan::Lane::Float64:
+      lane_gemm<double>(problem, plan, out);
+      break;
+    case GemmPlan::Lane::Reference:
+      if (observe) {
+        GemmStatistics statistics;
+        reference_gemm(problem, out, &statistics, *observe);
+        return statistics;
+      }
+      reference_gemm(problem, out);
+      return std::nullopt;
+  }
+  if (!observe) return std::nullopt;
+  return statistics_of(problem, plan, *observe);
+}
+
+std::string explain_plan(const GemmProblem& problem) {
+  check_shapes(problem);
+  const GemmShape shape = problem.shape();
+  const GemmPlan plan = plan_of(problem);
+  std::string text =
+      fmt::format("GEMM {} x {} x {}: {}\n", shape.m, shape.n, shape.k, describe(problem.mac));
+  for (const std::string& reason : plan.reasons) text += "  " + reason + "\n";
+  return text;
+}
+
+}  // namespace narrowmac

@@ -1,0 +1,118 @@
+#pragma once
+
+#include <cstdint>
+#include <limits>
+
+namespace narrowmac {
+
+/// How a kernel's lane rounds acc + P to the accumulator. Every lane computes x = fma(a, b, acc)
+/// first; with L the lane's significand bits and p the accumulator's, S = 2^(L-p).
+enum class LaneRounding : std::uint8_t {
+  None,           ///< x itself: fp32 in float32 lanes, fixed point that never drops a bit
+  Significand,    ///< t = (S - 1) x, S x - t: nearest even to p bits; exact sums or addends of at
+                  ///< most p bits only
+  Repaired,       ///< the same with the error of x fed into t: products wider than the accumulator
+  Gradual,        ///< (x + m) - m with m from x's exponent, not below emin: gradual underflow
+  Quantum,        ///< (x + m) - m with a constant m: fixed point that drops bits
+  Flush,          ///< Significand, then magnitudes below 2^emin become zero of the same sign
+  RepairedFlush,  ///< Repaired, then the same
+};
+const char* to_string(LaneRounding rounding);
+
+/// Constants of one accumulator level in a lane of type T (float or double).
+template <typename T>
+struct LaneStep {
+  LaneRounding rounding = LaneRounding::None;
+  bool clamp = false;     ///< saturate to low .. high after rounding
+  T scale = 1;            ///< S = 2^(L-p)
+  T scale_less_one = 0;   ///< S - 1
+  T smallest_normal = 0;  ///< 2^emin
+  T gradual_factor = 0;   ///< 1.5 * 2^(L-p)
+  T magic = 0;            ///< Quantum: 1.5 * 2^(L-1) * quantum
+  T low = std::numeric_limits<T>::lowest();
+  T high = std::numeric_limits<T>::max();
+};
+
+/// A run of products whose A elements lie `a_step` apart from `row pointer + a_offset`.
+struct Segment {
+  std::int64_t a_offset = 0;
+  std::int64_t k = 0;       ///< of its first product: row of B
+  std::int32_t length = 0;  ///< products
+  bool ends_chunk =
+      false;  ///< afterwards the sums are added to the second accumulator and start anew
+};
+
+/// Counters of the instrumented kernel, in the words of GemmStatistics.
+struct LaneCounts {
+  std::int64_t steps = 0, full_swamped = 0, partial_swamped = 0, overflowed = 0, underflowed = 0;
+  std::int64_t nonzero_products = 0;
+};
+
+inline constexpr int kMaxTileRows = 12;
+
+/// One register tile of outputs, for a piece of the accumulation. Sums and totals stay in memory
+/// between pieces.
+template <typename T>
+struct TileWork {
+  const T* a_rows[kMaxTileRows] =
+      {};                   ///< one per row of the tile; rows beyond M repeat a valid one
+  std::int64_t a_step = 1;  ///< elements of A from k to k + 1 within a segment
+  const T* b = nullptr;     ///< first column of the tile
+  std::int64_t b_step = 0;  ///< elements of B from k to k + 1
+  const Segment* segments = nullptr;
+  std::int64_t segment_count = 0;
+  T* sums = nullptr;    ///< tile rows x tile columns: the first level
+  T* totals = nullptr;  ///< the same for the second accumulator; null: sequential
+};
+
+template <typename T>
+using TileFunction = void (*)(const LaneStep<T>& first, const LaneStep<T>& second,
+                              const TileWork<T>& work);
+
+/// A register-tile kernel for this processor: TileWork of `rows` x `columns` outputs.
+template <typename T>
+struct TileKernel {
+  TileFunction<T> run = nullptr;
+  int rows = 0;
+  int columns = 0;
+};
+
+/// The kernel of a rounding; a narrow tile where N fits one vector, else a wide one.
+template <typename T>
+TileKernel<T> select_tile(std::int64_t n, LaneRounding rounding, bool clamp);
+
+/// What the instrumented kernel must know of a level beyond its step.
+template <typename T>
+struct CountingLimits {
+  T low = std::numeric_limits<T>::lowest();  ///< a rounded sum beyond low .. high is overflow
+  T high = std::numeric_limits<T>::max();
+  T smallest_normal =
+      0;  ///< below it and inexact is underflow; fixed point: the smallest positive lane value
+};
+
+template <typename T>
+struct CountingWork {
+  TileWork<T> tile;
+  int rows = 0;  ///< of the tile that are outputs; the others are not counted
+  int columns = 0;
+  CountingLimits<T> first, second;
+};
+template <typename T>
+using CountingFunction = void (*)(const LaneStep<T>& first, const LaneStep<T>& second,
+                                  const CountingWork<T>& work, LaneCounts& counts);
+template <typename T>
+struct CountingKernel {
+  CountingFunction<T> run = nullptr;
+  int rows = 0;
+  int columns = 0;
+};
+/// The same bits as select_tile's kernel, every step counted. Products must be exact in the lane.
+template <typename T>
+CountingKernel<T> select_counting_tile(LaneRounding rounding);
+
+/// True if the chosen vector instructions fuse multiply and add: one rounding.
+bool lanes_fuse_multiply_add();
+/// Name of the chosen vector instructions, for explanations.
+const char* lane_target_name();
+
+}  // namespace narrowmac

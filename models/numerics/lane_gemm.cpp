@@ -1,0 +1,274 @@
+#include "models/numerics/lane_gemm.h"
+
+#include <tbb/blocked_range.h>
+#include <tbb/parallel_for.h>
+#include <tbb/task_arena.h>
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "models/numerics/lane_operands.h"
+#include "models/numerics/reference.h"
+
+namespace narrowmac {
+namespace {
+
+/// Products of one piece of the accumulation: operands of a group of tiles stay in the L2 cache
+/// meanwhile.
+constexpr std::int64_t kPieceLength = 512;
+constexpr std::int64_t kMaxTilesPerTask = 32;
+
+/// Where pieces of about kPieceLength products begin in the list of segments.
+std::vector<std::int64_t> piece_starts(const std::vector<Segment>& segments) {
+  std::vector<std::int64_t> starts = {0};
+  std::int64_t length = 0;
+  for (std::size_t s = 0; s < segments.size(); ++s) {
+    length += segments[s].length;
+    if (length >= kPieceLength && s + 1 < segments.size()) {
+      starts.push_back(static_cast<std::int64_t>(s) + 1);
+      length = 0;
+    }
+  }
+  starts.push_back(static_cast<std::int64_t>(segments.size()));
+  return starts;
+}
+
+/// Everything that is the same for all tiles of a GEMM.
+template <typename T>
+struct TileGrid {
+  const GemmProblem& problem;
+  GemmShape shape;
+  LaneA<T> a;
+  LaneB<T> b;
+  LaneStep<T> first, second;
+  int tile_rows, tile_columns;
+  std::int64_t row_tiles;
+  double unscale;
+
+  TileGrid(const GemmProblem& gemm, const GemmPlan& plan, int rows, int columns,
+           std::int64_t observed)
+      : problem(gemm),
+        shape(gemm.shape()),
+        a(gemm.a, gemm.order.chunk ? gemm.order.chunk->length : 0),
+        b(gemm.b, columns, plan.scale_exponent),
+        first(lane_step<T>(gemm.mac.accumulator, plan.first, plan.scale_exponent)),
+        tile_rows(rows),
+        tile_columns(columns),
+        row_tiles((observed + rows - 1) / rows),
+        unscale(std::ldexp(1.0, -plan.scale_exponent)) {
+    if (gemm.order.chunk)
+      second = lane_step<T>(gemm.order.chunk->accumulator, plan.second, plan.scale_exponent);
+  }
+  [[nodiscard]] bool chunked() const { return problem.order.chunk.has_value(); }
+  [[nodiscard]] std::int64_t tile_size() const { return std::int64_t{tile_rows} * tile_columns; }
+
+  /// The work of one tile on one piece; `row_of(i)` gives the matrix row of the i-th row.
+  template <typename RowOf>
+  TileWork<T> work(std::int64_t row_tile, std::int64_t panel, std::int64_t rows, T* sums, T* totals,
+                   const RowOf& row_of) const {
+    TileWork<T> tile;
+    for (int r = 0; r < tile_rows; ++r) {
+      const std::int64_t row = std::min(row_tile * tile_rows + r, rows - 1);
+      tile.a_rows[r] = a.row(row_of(row));
+    }
+    tile.a_step = a.step();
+    tile.b = b.panel(panel);
+    tile.b_step = b.step();
+    tile.sums = sums;
+    tile.totals = chunked() ? totals : nullptr;
+    return tile;
+  }
+};
+
+/// Stores a finished tile; what is not finite is recomputed, since a lane leaves the finite numbers
+/// early.
+template <typename T>
+void store_tile(const TileGrid<T>& grid, std::int64_t row_tile, std::int64_t panel, const T* values,
+                const OutputView& out) {
+  const std::int64_t first_row = row_tile * grid.tile_rows;
+  const std::int64_t first_column = panel * grid.tile_columns;
+  const std::int64_t rows = std::min<std::int64_t>(grid.tile_rows, grid.shape.m - first_row);
+  const std::int64_t columns =
+      std::min<std::int64_t>(grid.tile_columns, grid.shape.n - first_column);
+  for (std::int64_t r = 0; r < rows; ++r) {
+    for (std::int64_t c = 0; c < columns; ++c) {
+      const T value = values[r * grid.tile_columns + c];
+      const std::int64_t row = first_row + r;
+      const std::int64_t column = first_column + c;
+      out.store(row, column,
+                std::isfinite(value) ? static_cast<double>(value) * grid.unscale
+                                     : reference_output(grid.problem, row, column));
+    }
+  }
+}
+
+/// Computes a range of tiles, piece by piece of the accumulation.
+template <typename T>
+void run_tiles(const TileGrid<T>& grid, const TileKernel<T>& kernel,
+               const std::vector<std::int64_t>& pieces, std::int64_t begin, std::int64_t end,
+               const OutputView& out) {
+  const std::int64_t size = grid.tile_size();
+  LaneBuffer<T> storage(2 * (end - begin) * size);
+  std::fill_n(storage.data(), 2 * (end - begin) * size, T{0});
+  const auto sums = [&](std::int64_t tile) { return storage.data() + 2 * (tile - begin) * size; };
+  const auto same_row = [](std::int64_t row) { return row; };
+  std::vector<TileWork<T>> works;
+  works.reserve(static_cast<std::size_t>(end - begin));
+  for (std::int64_t tile = begin; tile < end; ++tile) {
+    works.push_back(grid.work(tile % grid.row_tiles, tile / grid.row_tiles, grid.shape.m,
+                              sums(tile), sums(tile) + size, same_row));
+  }
+  for (std::size_t piece = 0; piece + 1 < pieces.size(); ++piece) {
+    for (TileWork<T>& work : works) {
+      work.segments = grid.a.segments().data() + pieces[piece];
+      work.segment_count = pieces[piece + 1] - pieces[piece];
+      kernel.run(grid.first, grid.second, work);
+    }
+  }
+  for (std::int64_t tile = begin; tile < end; ++tile) {
+    const T* values = grid.chunked() ? sums(tile) + size : sums(tile);
+    store_tile(grid, tile % grid.row_tiles, tile / grid.row_tiles, values, out);
+  }
+}
+
+/// One row of exact sums: products are exact in double, their sum is rounded to double step by
+/// step.
+template <typename T>
+void exact_row(const TileGrid<T>& grid, std::int64_t row, double* sums) {
+  const T* a = grid.a.row(row);
+  const auto columns = static_cast<std::int64_t>(grid.tile_columns);
+  std::fill_n(sums, grid.b.panels() * columns, 0.0);
+  for (const Segment& segment : grid.a.segments()) {
+    for (std::int32_t i = 0; i < segment.length; ++i) {
+      const auto value = static_cast<double>(a[segment.a_offset + i * grid.a.step()]);
+      if (value == 0.0) continue;
+      for (std::int64_t panel = 0; panel < grid.b.panels(); ++panel) {
+        const T* b = grid.b.panel(panel) + (segment.k + i) * grid.b.step();
+        double* sum = sums + panel * columns;
+        for (std::int64_t c = 0; c < columns; ++c) sum[c] += value * static_cast<double>(b[c]);
+      }
+    }
+  }
+}
+
+/// Statistics of one row tile over all panels.
+template <typename T>
+struct RowTileStatistics {
+  GemmStatistics statistics;
+  bool finite = true;
+};
+
+template <typename T>
+struct CountingGrid {
+  const TileGrid<T>& grid;
+  const CountingKernel<T>& kernel;
+  CountingLimits<T> first, second;
+  std::vector<std::int64_t> rows;  ///< observed
+};
+
+template <typename T>
+RowTileStatistics<T> count_row_tile(const CountingGrid<T>& counting, std::int64_t row_tile) {
+  const TileGrid<T>& grid = counting.grid;
+  const auto row_of = [&](std::int64_t i) { return counting.rows[static_cast<std::size_t>(i)]; };
+  const auto observed = static_cast<std::int64_t>(counting.rows.size());
+  const std::int64_t columns = grid.tile_columns;
+  const std::int64_t valid_rows =
+      std::min<std::int64_t>(grid.tile_rows, observed - row_tile * grid.tile_rows);
+  const std::int64_t size = grid.tile_size();
+  const std::int64_t panels = grid.b.panels();
+  LaneBuffer<T> storage(2 * size * panels);
+  std::fill_n(storage.data(), 2 * size * panels, T{0});
+  LaneCounts counts;
+  for (std::int64_t panel = 0; panel < panels; ++panel) {
+    CountingWork<T> work;
+    T* sums = storage.data() + 2 * size * panel;
+    work.tile = grid.work(row_tile, panel, observed, sums, sums + size, row_of);
+    work.tile.segments = grid.a.segments().data();
+    work.tile.segment_count = static_cast<std::int64_t>(grid.a.segments().size());
+    work.rows = static_cast<int>(valid_rows);
+    work.columns =
+        static_cast<int>(std::min<std::int64_t>(columns, grid.shape.n - panel * columns));
+    work.first = counting.first;
+    work.second = counting.second;
+    counting.kernel.run(grid.first, grid.second, work, counts);
+  }
+  RowTileStatistics<T> result;
+  GemmStatistics& statistics = result.statistics;
+  statistics.steps = counts.steps;
+  statistics.full_swamped = counts.full_swamped;
+  statistics.partial_swamped = counts.partial_swamped;
+  statistics.overflowed = counts.overflowed;
+  statistics.underflowed = counts.underflowed;
+  statistics.nonzero_products = counts.nonzero_products;
+  statistics.products = valid_rows * grid.shape.n * grid.shape.k;
+  std::vector<double> exact(static_cast<std::size_t>(panels * columns));
+  for (std::int64_t r = 0; r < valid_rows; ++r) {
+    exact_row(grid, row_of(row_tile * grid.tile_rows + r), exact.data());
+    for (std::int64_t n = 0; n < grid.shape.n; ++n) {
+      const T* values = storage.data() + 2 * size * (n / columns) + (grid.chunked() ? size : 0);
+      const T value = values[r * columns + n % columns];
+      if (!std::isfinite(value)) result.finite = false;
+      statistics.add_output(static_cast<double>(value) * grid.unscale,
+                            exact[static_cast<std::size_t>(n)] * grid.unscale);
+    }
+  }
+  return result;
+}
+
+}  // namespace
+
+template <typename T>
+void lane_gemm(const GemmProblem& problem, const GemmPlan& plan, const OutputView& out) {
+  const GemmShape shape = problem.shape();
+  if (shape.m == 0 || shape.n == 0) return;
+  const bool clamp = plan.first.clamp;
+  const TileKernel<T> kernel = select_tile<T>(shape.n, plan.first.rounding, clamp);
+  const TileGrid<T> grid(problem, plan, kernel.rows, kernel.columns, shape.m);
+  const std::vector<std::int64_t> pieces = piece_starts(grid.a.segments());
+  const std::int64_t tiles = grid.row_tiles * grid.b.panels();
+  const std::int64_t per_task = std::clamp<std::int64_t>(
+      tiles / (4 * tbb::this_task_arena::max_concurrency()), 1, kMaxTilesPerTask);
+  const std::int64_t tasks = (tiles + per_task - 1) / per_task;
+  tbb::parallel_for(std::int64_t{0}, tasks, [&](std::int64_t task) {
+    run_tiles(grid, kernel, pieces, task * per_task, std::min(tiles, (task + 1) * per_task), out);
+  });
+}
+
+template <typename T>
+std::optional<GemmStatistics> lane_statistics(const GemmProblem& problem, const GemmPlan& plan,
+                                              const Observation& observe) {
+  const GemmShape shape = problem.shape();
+  std::vector<std::int64_t> rows = observed_rows(observe, shape.m);
+  if (rows.empty() || shape.n == 0) return GemmStatistics{};
+  const CountingKernel<T> kernel = select_counting_tile<T>(plan.first.rounding);
+  const TileGrid<T> grid(problem, plan, kernel.rows, kernel.columns,
+                         static_cast<std::int64_t>(rows.size()));
+  CountingGrid<T> counting{grid,
+                           kernel,
+                           counting_limits<T>(problem.mac.accumulator, plan.scale_exponent),
+                           {},
+                           std::move(rows)};
+  if (problem.order.chunk) {
+    counting.second = counting_limits<T>(problem.order.chunk->accumulator, plan.scale_exponent);
+  }
+  std::vector<RowTileStatistics<T>> parts(static_cast<std::size_t>(grid.row_tiles));
+  tbb::parallel_for(std::int64_t{0}, grid.row_tiles, [&](std::int64_t row_tile) {
+    parts[static_cast<std::size_t>(row_tile)] = count_row_tile(counting, row_tile);
+  });
+  GemmStatistics total;
+  for (const RowTileStatistics<T>& part : parts) {
+    if (!part.finite) return std::nullopt;
+    total += part.statistics;
+  }
+  return total;
+}
+
+template void lane_gemm<float>(const GemmProblem&, const GemmPlan&, const OutputView&);
+template void lane_gemm<double>(const GemmProblem&, const GemmPlan&, const OutputView&);
+template std::optional<GemmStatistics> lane_statistics<float>(const GemmProblem&, const GemmPlan&,
+                                                              const Observation&);
+template std::optional<GemmStatistics> lane_statistics<double>(const GemmProblem&, const GemmPlan&,
+                                                               const Observation&);
+
+}  // namespace narrowmac

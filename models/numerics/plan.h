@@ -1,0 +1,54 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "models/design/array_design.h"
+#include "models/design/gemm_shape.h"
+#include "models/design/mac_design.h"
+#include "models/numerics/kernel.h"
+#include "models/numerics/operand_range.h"
+
+namespace narrowmac {
+
+/// How one level of accumulation is computed in a lane.
+struct LevelPlan {
+  LaneRounding rounding = LaneRounding::None;
+  bool clamp = false;
+  bool watch_overflow =
+      false;  ///< lanes that may pass the largest value become non-finite and are recomputed
+};
+
+/// What a GEMM does, decided once: the lane type and its steps, or the reference where no proof
+/// holds.
+struct GemmPlan {
+  enum class Lane : std::uint8_t { Reference, Float32, Float64 };
+  Lane lane = Lane::Reference;
+  LevelPlan first, second;  ///< second: only with chunks
+  int scale_exponent =
+      0;  ///< B is multiplied by 2^scale_exponent, so that the lane overflows where watched
+  bool counts_in_lanes = false;      ///< the instrumented kernel is exact, too
+  std::vector<std::string> reasons;  ///< one decision each, for people
+};
+
+/// What the plan is proven from. `operands` ranges are those of the values present.
+struct PlanInput {
+  const MacDesign& mac;
+  const AccumulationOrder& order;
+  GemmShape shape;
+  OperandRange a, b;
+  bool starts_from_c0 = false;
+};
+
+GemmPlan make_plan(const PlanInput& input);
+
+/// The lane constants of a level: `conversion` the accumulator's, everything scaled by
+/// 2^scale_exponent.
+template <typename T>
+LaneStep<T> lane_step(const Conversion& conversion, const LevelPlan& level, int scale_exponent);
+/// Overflow and underflow thresholds of the instrumented kernel.
+template <typename T>
+CountingLimits<T> counting_limits(const Conversion& conversion, int scale_exponent);
+
+}  // namespace narrowmac
