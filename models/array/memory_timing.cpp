@@ -1,5 +1,7 @@
 #include "models/array/memory_timing.h"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -9,6 +11,23 @@
 
 namespace narrowmac {
 namespace {
+
+constexpr double kMostTicks = 1e15;  // a transfer of 10^12 cycles: far below what overflows
+
+void throw_too_slow(std::int64_t bytes, double bytes_per_cycle) {
+  throw Error(fmt::format(
+      "memory: {} bytes take more than 10^12 cycles at {} bytes per cycle; use a larger "
+      "bandwidth or smaller scratchpads",
+      bytes, bytes_per_cycle));
+}
+
+/// The ports work side by side; psums are read and written through one.
+std::int64_t scratchpad_cycles(const Slice& slice, double bytes_per_cycle) {
+  return std::max({port_cycles(slice.a_read, bytes_per_cycle),
+                   port_cycles(slice.b_read, bytes_per_cycle),
+                   port_cycles(slice.psum_read, bytes_per_cycle) +
+                       port_cycles(slice.psum_write, bytes_per_cycle)});
+}
 
 /// One DRAM channel: transfers in the order of issue. Times in ticks.
 class Channel {
@@ -40,7 +59,6 @@ class Pipeline {
 
   MemoryTiming run() {
     for (const std::size_t half : {0U, 1U}) request_operands(half);
-    for (const std::size_t half : {0U, 1U}) request_psums(half);
     for (std::size_t half = 0; halves_[half].valid; half ^= 1U) step(halves_[half], half);
     const std::int64_t last = std::max(halves_[0].written, halves_[1].written) / kTicksPerCycle;
     result_.stalls.write_back += std::max<std::int64_t>(0, last - now_);
@@ -62,7 +80,8 @@ class Pipeline {
     const std::int64_t start = std::max(loaded, half.written / kTicksPerCycle);
     result_.stalls.write_back += start - loaded;
     const std::int64_t compute = half.slice.cycles.total();
-    const std::int64_t busy = std::max(compute, scratchpad_cycles(half.slice, memory_));
+    const std::int64_t busy =
+        std::max(compute, scratchpad_cycles(half.slice, memory_.scratchpad_bytes_per_cycle));
     result_.stalls.scratchpad += busy - compute;
     now_ = start + busy;
     const std::int64_t store = half.slice.psum_store;
@@ -106,15 +125,17 @@ class Pipeline {
 }  // namespace
 
 std::int64_t transfer_ticks(std::int64_t bytes, double bytes_per_cycle) {
-  return static_cast<std::int64_t>(std::ceil(
-      static_cast<double>(bytes) * static_cast<double>(kTicksPerCycle) / bytes_per_cycle));
+  const double ticks =
+      std::ceil(static_cast<double>(bytes) * static_cast<double>(kTicksPerCycle) / bytes_per_cycle);
+  if (!(ticks <= kMostTicks)) throw_too_slow(bytes, bytes_per_cycle);
+  return static_cast<std::int64_t>(ticks);
 }
 
-std::int64_t scratchpad_cycles(const Slice& slice, const MemoryDesign& memory) {
-  const std::int64_t most =
-      std::max({slice.a_read, slice.b_read, slice.psum_read + slice.psum_write});
-  return static_cast<std::int64_t>(
-      std::ceil(static_cast<double>(most) / memory.scratchpad_bytes_per_cycle));
+std::int64_t port_cycles(std::int64_t bytes, double bytes_per_cycle) {
+  const double cycles = std::ceil(static_cast<double>(bytes) / bytes_per_cycle);
+  if (!(cycles * static_cast<double>(kTicksPerCycle) <= kMostTicks))
+    throw_too_slow(bytes, bytes_per_cycle);
+  return static_cast<std::int64_t>(cycles);
 }
 
 MemoryTiming memory_timing(const GemmShape& shape, const ArrayDesign& array,

@@ -13,9 +13,8 @@ inline constexpr std::int64_t kTicksPerCycle = 1000;
 /// Ticks that `bytes` occupy a channel of `bytes_per_cycle`, rounded up.
 std::int64_t transfer_ticks(std::int64_t bytes, double bytes_per_cycle);
 
-/// Cycles in which the scratchpads, each with a port of its own, serve what a slice moves.
-struct Slice;
-std::int64_t scratchpad_cycles(const Slice& slice, const MemoryDesign& memory);
+/// Whole cycles that `bytes` occupy a scratchpad's port of `bytes_per_cycle`.
+std::int64_t port_cycles(std::int64_t bytes, double bytes_per_cycle);
 
 /// What `[memory]` adds to the closed form.
 struct MemoryTiming {

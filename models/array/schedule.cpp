@@ -66,8 +66,10 @@ FoldSchedule::FoldSchedule(const GemmShape& shape, const ArrayDesign& array,
   outer_end_ = output_stationary ? mapping_.row_folds : mapping_.column_folds;
   inner_end_ = output_stationary ? mapping_.column_folds : mapping_.row_folds;
   if (!array.memory || done()) return;
-  const std::int64_t half_operand = array.memory->operand_scratchpad_bytes / 2;
-  const std::int64_t half_psum = array.memory->psum_scratchpad_bytes / 2;
+  const std::int64_t half_operand =
+      std::min(array.memory->operand_scratchpad_bytes / 2, kLargestTransfer);
+  const std::int64_t half_psum =
+      std::min(array.memory->psum_scratchpad_bytes / 2, kLargestTransfer);
   if (output_stationary) {
     cut_output_stationary(half_operand, half_psum);
   } else {

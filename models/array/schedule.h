@@ -30,6 +30,10 @@ struct Slice {
   std::int64_t a_read = 0, b_read = 0, psum_read = 0, psum_write = 0;
 };
 
+/// The largest piece that one transfer moves: the most that one transaction's length can say in a
+/// power of two.
+inline constexpr std::int64_t kLargestTransfer = std::int64_t{1} << 30;
+
 /// The slices of a GEMM in the order of execution: what the controller of the platform works
 /// through. os: rows of folds outside, columns inside. ws and is: columns outside, and k ascends
 /// inside. An operand block that the previous slice already used stays in its scratchpad and is not

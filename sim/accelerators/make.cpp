@@ -1,15 +1,13 @@
 #include "sim/accelerators/make.h"
 
-#include "models/design/error.h"
 #include "sim/accelerators/functional.h"
+#include "sim/accelerators/transaction.h"
 
 namespace narrowmac {
 
 std::unique_ptr<Accelerator> make_accelerator(const ArrayDesign& array) {
-  if (array.fidelity != Fidelity::Functional) {
-    throw Error("array.fidelity: '" + std::string(to_string(array.fidelity)) +
-                "' is not available; accepted: functional");
-  }
+  if (array.fidelity == Fidelity::Transaction)
+    return std::make_unique<TransactionAccelerator>(array);
   return std::make_unique<FunctionalAccelerator>(array);
 }
 

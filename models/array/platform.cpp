@@ -1,0 +1,120 @@
+#include "models/array/platform.h"
+
+#include <systemc>
+
+#include "models/array/schedule.h"
+#include "models/array/systemc/controller.h"
+#include "models/array/systemc/dram.h"
+#include "models/array/systemc/host_port.h"
+#include "models/array/systemc/scratchpad.h"
+#include "models/array/systemc/transaction_array.h"
+#include "models/design/error.h"
+
+namespace narrowmac {
+
+/// The modules and their wires:
+///
+///   host ---> controller ---> dram
+///     |         |    |
+///     |         |    +------> a, b, psum scratchpads (DRAM side)
+///     v         v                  ^
+///   array <-----+                  |
+///     +----------------------------+ (array side)
+class Platform::Modules : public sc_core::sc_module {
+ public:
+  explicit Modules(const sc_core::sc_module_name& name)
+      : sc_core::sc_module(name),
+        array("array"),
+        a("a_scratchpad"),
+        b("b_scratchpad"),
+        psum("psum_scratchpad"),
+        dram("dram"),
+        controller("controller"),
+        host("host", controller) {
+    host.array.bind(array);
+    controller.array.bind(array);
+    controller.dram.bind(dram.socket);
+    controller.a_fill.bind(a.memory_side);
+    controller.b_fill.bind(b.memory_side);
+    controller.psum_fill.bind(psum.memory_side);
+    array.a_port.bind(a.array_side);
+    array.b_port.bind(b.array_side);
+    array.psum_port.bind(psum.array_side);
+  }
+
+  void configure(const std::optional<MemoryDesign>& memory) {
+    const double speed = memory ? memory->scratchpad_bytes_per_cycle : 0;
+    a.configure(memory ? memory->operand_scratchpad_bytes : 0, speed);
+    b.configure(memory ? memory->operand_scratchpad_bytes : 0, speed);
+    psum.configure(memory ? memory->psum_scratchpad_bytes : 0, speed);
+    dram.configure(memory);
+  }
+
+  [[nodiscard]] Traffic traffic() const {
+    return {a.bytes_read(),       b.bytes_read(),    psum.bytes_read(),
+            psum.bytes_written(), dram.bytes_read(), dram.bytes_written()};
+  }
+
+  TransactionArray array;
+  Scratchpad a, b, psum;
+  Dram dram;
+  Controller controller;
+  HostPort host;
+};
+
+namespace {
+
+constexpr const char* kTopName = "narrowmac_platform";
+
+void check_no_other_simulation() {
+  if (sc_core::sc_find_object(kTopName) != nullptr ||
+      sc_core::sc_get_status() != sc_core::SC_ELABORATION) {
+    throw Error(
+        "this process already has a SystemC platform; a process can hold one: use one accelerator "
+        "of "
+        "array.fidelity = \"transaction\" per process",
+        Error::Kind::System);
+  }
+}
+
+}  // namespace
+
+Platform::Platform() {
+  check_no_other_simulation();
+  // SystemC reports every pause on stdout, where results go.
+  sc_core::sc_report_handler::set_actions(sc_core::SC_INFO, sc_core::SC_DO_NOTHING);
+  modules_ = std::make_unique<Modules>(kTopName);
+}
+
+Platform::~Platform() = default;
+
+PlatformResult Platform::run(const PlatformJob& job) {
+  validate(job.array);
+  const GemmShape shape = job.problem.shape();
+  const ElementBytes bytes = element_bytes(job.problem.mac, job.problem.order);
+  ArrayDesign without_memory = job.array;
+  without_memory.memory.reset();
+  PlatformResult result;
+  result.timing = timing(shape, without_memory, bytes);  // refuses what is too large to count
+  const FoldSchedule schedule(shape, job.array, bytes);  // refuses scratchpads that are too small
+
+  modules_->configure(job.array.memory);
+  modules_->host.post(job, bytes);
+  sc_core::sc_start();
+  if (modules_->array.failure()) std::rethrow_exception(modules_->array.failure());
+  if (modules_->host.failure()) std::rethrow_exception(modules_->host.failure());
+  if (!modules_->host.idle()) {
+    throw Error("the SystemC simulation stopped before the GEMM was done", Error::Kind::System);
+  }
+
+  result.timing.folds = modules_->controller.folds();
+  result.timing.cycles = modules_->array.cycles_spent();
+  result.timing.stalls = modules_->controller.stalls();
+  result.timing.stalls.scratchpad = modules_->array.port_stalls();
+  result.timing.traffic = modules_->traffic();
+  result.elapsed_cycles = modules_->host.elapsed_cycles();
+  result.statistics = modules_->array.statistics();
+  return result;
+}
+
+}  // namespace narrowmac

@@ -1,0 +1,48 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+
+#include "models/array/timing.h"
+#include "models/design/array_design.h"
+#include "models/numerics/gemm.h"
+
+namespace narrowmac {
+
+/// One GEMM for the platform; shape, dataflow, memory and design may differ from job to job.
+struct PlatformJob {
+  GemmProblem problem;  ///< views stay valid until run() returns
+  OutputView out;
+  std::optional<Observation> observe;
+  ArrayDesign array;
+};
+
+/// What the simulation measured. Cycles, stalls and traffic are counted by the modules that spend
+/// them.
+struct PlatformResult {
+  Timing timing;
+  std::int64_t elapsed_cycles = 0;  ///< simulated time from start to the last byte written
+  std::optional<GemmStatistics> statistics;
+};
+
+/// The array and its memory in SystemC at transaction level: host port, controller, double-buffered
+/// scratchpads, DRAM, array. Elaborated once; every run() continues the same simulation until its
+/// job is done. SystemC holds one simulation per process: a second platform throws Error, also
+/// after the first one's end.
+class Platform {
+ public:
+  Platform();
+  ~Platform();
+  Platform(const Platform&) = delete;
+  Platform& operator=(const Platform&) = delete;
+
+  /// Throws Error as gemm() and timing() do; the platform stays usable.
+  PlatformResult run(const PlatformJob& job);
+
+ private:
+  class Modules;
+  std::unique_ptr<Modules> modules_;
+};
+
+}  // namespace narrowmac

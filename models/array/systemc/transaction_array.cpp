@@ -1,0 +1,52 @@
+#include "models/array/systemc/transaction_array.h"
+
+#include <algorithm>
+
+#include "models/array/systemc/clock.h"
+#include "models/array/systemc/transport.h"
+
+namespace narrowmac {
+
+TransactionArray::TransactionArray(const sc_core::sc_module_name& name)
+    : sc_core::sc_module(name), a_port("a_port"), b_port("b_port"), psum_port("psum_port") {
+  // A method, not a thread: the kernel runs on the program's own stack, which its task scheduler
+  // and the sanitizers know.
+  SC_METHOD(compute_values);
+  sensitive << requested_;
+  dont_initialize();
+}
+
+bool TransactionArray::compute(const PlatformJob& job) {
+  job_ = &job;
+  spent_ = {};
+  port_stalls_ = 0;
+  requested_.notify(sc_core::SC_ZERO_TIME);
+  wait(computed_);
+  return failure_ == nullptr;
+}
+
+void TransactionArray::compute_values() {
+  failure_ = nullptr;
+  try {
+    statistics_ = gemm(job_->problem, job_->out, job_->observe);
+  } catch (...) {
+    failure_ = std::current_exception();
+  }
+  computed_.notify(sc_core::SC_ZERO_TIME);
+}
+
+void TransactionArray::run(const Slice& slice, std::uint64_t half) {
+  // The ports work side by side; psums are read and written through one.
+  sc_core::sc_time a_time, b_time, psum_time;
+  transport(a_port, tlm::TLM_READ_COMMAND, half, slice.a_read, a_time);
+  transport(b_port, tlm::TLM_READ_COMMAND, half, slice.b_read, b_time);
+  transport(psum_port, tlm::TLM_READ_COMMAND, half, slice.psum_read, psum_time);
+  transport(psum_port, tlm::TLM_WRITE_COMMAND, half, slice.psum_write, psum_time);
+  const std::int64_t compute = slice.cycles.total();
+  const std::int64_t busy = std::max(compute, whole_cycles(std::max({a_time, b_time, psum_time})));
+  wait(cycles(busy));
+  spent_ += slice.cycles;
+  port_stalls_ += busy - compute;
+}
+
+}  // namespace narrowmac
