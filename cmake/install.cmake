@@ -1,8 +1,10 @@
 # find_package(narrowmac) for other projects: libraries, headers, and targets narrowmac::design, narrowmac::numerics, ...
 include(CMakePackageConfigHelpers)
 
+# narrowmac_systemc holds no code, but rooms link it: exported as narrowmac::systemc.
+set_target_properties(narrowmac_systemc PROPERTIES EXPORT_NAME systemc)
 get_property(rooms GLOBAL PROPERTY NARROWMAC_ROOMS)
-install(TARGETS ${rooms} EXPORT narrowmacTargets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
+install(TARGETS ${rooms} narrowmac_systemc EXPORT narrowmacTargets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(TARGETS narrowmac RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 install(DIRECTORY models sim DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/narrowmac FILES_MATCHING PATTERN "*.h")
 install(DIRECTORY configs DESTINATION ${CMAKE_INSTALL_DATADIR}/narrowmac)
