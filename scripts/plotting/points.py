@@ -131,11 +131,11 @@ def layer_values(point, metric):
 
 
 def pass_swamping(point):
-    """{pass: full swamping as a fraction, mean over layers}; empty without observations."""
+    """{pass: full swamping as a fraction of all sampled accumulations, mean over seeds}; empty without observations."""
     result = {}
-    values = layer_values(point, "full_swamping")
     for name in PASSES:
-        of_pass = [value for (_, its_pass), value in values.items() if its_pass == name]
-        if of_pass:
-            result[name] = statistics.fmean(of_pass)
+        rates = [finite(run.results.get("passes", {}).get(name, {}).get("full_swamping")) for run in point.runs]
+        rates = [rate for rate in rates if rate is not None]
+        if rates:
+            result[name] = statistics.fmean(rates)
     return result

@@ -66,6 +66,8 @@ def write_run(directory, accumulator=None, chunk=0, seed=1, accuracy=85.0, steps
     if finished:
         results = {"test_accuracy": accuracy / 100, "test_loss": 0.4, "train_loss": None if diverged else loss[-1],
                    "diverged": diverged}
+        if accumulator:
+            results["passes"] = {name: losses(accumulator, chunk, name, 1.0) for name in PASSES}
         (directory / "summary.json").write_text(json.dumps({"schema": 1, "results": results}), encoding="utf-8")
 
 
