@@ -1,0 +1,19 @@
+#pragma once
+
+#include "sim/experiment/run_config.h"
+
+namespace narrowmac {
+
+/// The operand formats of a pass: FWD activation and weight, BWD gradient and weight, GRAD
+/// activation and gradient.
+Operands operands_of(Pass pass, const Formats& formats);
+
+/// Reads [mac] of a run file, with [mac.FWD], [mac.BWD], [mac.GRAD] and [[mac.layer]], into
+/// `config.mac` and `config.training.macs`. Later [[mac.layer]] entries go over earlier ones, and
+/// inherit from them. The network and [formats] must have been read.
+void read_macs(const ConfigTable& table, RunConfig& config);
+
+/// [mac] and its tables as a run file has them: complete, without the operand formats; "" in fp32.
+std::string macs_to_toml(const RunConfig& config);
+
+}  // namespace narrowmac
