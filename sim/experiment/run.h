@@ -35,6 +35,7 @@ struct RunPlan {
   std::vector<PlannedGemm> gemms;
   std::int64_t steps_per_epoch = 0;
   std::int64_t steps = 0;
+  std::vector<std::string> warnings;  ///< what is legal but unwise, one sentence each
 };
 
 enum class RunOutcome : std::uint8_t {
@@ -51,7 +52,8 @@ struct RunReport {
   std::filesystem::path out;  ///< the run directory
   RunPlan plan;               ///< dry run only
   std::string summary_json;   ///< the contents of summary.json; empty for Planned and Interrupted
-  double test_accuracy = 0;   ///< fraction; Finished and WasFinished
+  std::optional<double>
+      test_accuracy;                 ///< fraction; null if a diverged network cannot be evaluated
   std::optional<double> test_loss;   ///< null if not finite
   std::optional<double> train_loss;  ///< null if not finite: mean over the last epoch's steps
   bool diverged = false;

@@ -1,0 +1,14 @@
+#pragma once
+
+#include "sim/experiment/run.h"
+#include "sim/experiment/run_config.h"
+#include "sim/training/dataset.h"
+
+namespace narrowmac {
+
+/// Every GEMM of a training step with its MAC and its time, checked against the array before
+/// anything is computed: shapes, order of accumulation, lengths, scratchpads. Throws Error naming
+/// layer and pass.
+RunPlan make_plan(const RunConfig& config, const Dataset& train);
+
+}  // namespace narrowmac

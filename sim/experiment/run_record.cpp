@@ -1,0 +1,359 @@
+#include "sim/experiment/run_record.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <string_view>
+
+#include "models/design/error.h"
+#include "sim/experiment/csv.h"
+
+namespace narrowmac {
+namespace {
+
+const std::vector<std::string> kStepColumns = {"step", "epoch", "loss", "learning_rate"};
+const std::vector<std::string> kObservationColumns = {
+    "step",     "layer",     "pass", "nonzero_ratio", "full_swamping", "partial_swamping",
+    "overflow", "underflow", "vrr",  "nmse"};
+const std::vector<std::string> kLayerColumns = {"layer",
+                                                "pass",
+                                                "m",
+                                                "n",
+                                                "k",
+                                                "macs",
+                                                "cycles",
+                                                "stall_cycles",
+                                                "utilization",
+                                                "nonzero_ratio",
+                                                "full_swamping",
+                                                "partial_swamping",
+                                                "overflow",
+                                                "underflow",
+                                                "vrr",
+                                                "nmse"};
+
+/// The text without its header line.
+std::string rows_of(const CsvWriter& csv) { return csv.text().substr(csv.text().find('\n') + 1); }
+
+CsvWriter& write_rates(CsvWriter& csv, const GemmStatistics& statistics) {
+  return csv << statistics.nonzero_ratio() << statistics.full_swamping()
+             << statistics.partial_swamping() << statistics.overflow() << statistics.underflow();
+}
+
+/// The number at the start of a row.
+std::int64_t leading_number(std::string_view row) {
+  std::int64_t value = 0;
+  const auto parsed = std::from_chars(row.data(), row.data() + row.size(), value);
+  if (parsed.ec != std::errc())
+    throw Error(fmt::format("a row begins with \"{}\"", row.substr(0, 20)));
+  return value;
+}
+
+/// Header and rows up to a step of a file whose rows begin with the step, in ascending order.
+std::string cut_after(const std::string& text, std::int64_t step) {
+  std::size_t end = text.find('\n') + 1;
+  while (end < text.size()) {
+    const std::size_t next = text.find('\n', end);
+    if (next == std::string::npos || leading_number(std::string_view(text).substr(end)) > step)
+      break;
+    end = next + 1;
+  }
+  return text.substr(0, end);
+}
+
+std::vector<std::string_view> fields_of(std::string_view row) {
+  std::vector<std::string_view> fields;
+  for (std::size_t start = 0; start <= row.size();) {
+    const std::size_t end = std::min(row.find(',', start), row.size());
+    fields.push_back(row.substr(start, end - start));
+    start = end + 1;
+  }
+  return fields;
+}
+
+std::optional<double> parse_number(std::string_view text) {
+  double value = 0;
+  const auto parsed = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (text.empty() || parsed.ec != std::errc()) return std::nullopt;
+  return value;
+}
+
+std::optional<double> mean(double sum, std::int64_t count) {
+  if (count == 0) return std::nullopt;
+  return sum / static_cast<double>(count);
+}
+
+Json::Object rates(const GemmStatistics& counts) {
+  return {{"nonzero_ratio", counts.nonzero_ratio()},
+          {"full_swamping", counts.full_swamping()},
+          {"partial_swamping", counts.partial_swamping()},
+          {"overflow", counts.overflow()},
+          {"underflow", counts.underflow()}};
+}
+
+void add_counts(GemmStatistics& total, const GemmStatistics& statistics) {
+  total.steps += statistics.steps;
+  total.full_swamped += statistics.full_swamped;
+  total.partial_swamped += statistics.partial_swamped;
+  total.overflowed += statistics.overflowed;
+  total.underflowed += statistics.underflowed;
+  total.products += statistics.products;
+  total.nonzero_products += statistics.nonzero_products;
+}
+
+}  // namespace
+
+void ObservedPass::add(const GemmStatistics& statistics) {
+  ++gemms;
+  add_counts(counts, statistics);
+  if (const auto vrr = statistics.vrr(); vrr && std::isfinite(*vrr)) {
+    vrr_sum += *vrr;
+    ++vrr_count;
+  }
+  if (const auto nmse = statistics.nmse(); nmse && std::isfinite(*nmse)) {
+    nmse_sum += *nmse;
+    ++nmse_count;
+  }
+}
+
+std::optional<double> ObservedPass::vrr() const { return mean(vrr_sum, vrr_count); }
+std::optional<double> ObservedPass::nmse() const { return mean(nmse_sum, nmse_count); }
+
+RunRecord::RunRecord()
+    : steps_(CsvWriter(kStepColumns).text()),
+      observations_(CsvWriter(kObservationColumns).text()) {}
+
+void RunRecord::add(const StepReport& step) {
+  CsvWriter csv(kStepColumns);
+  csv << step.step << step.epoch << step.loss << step.learning_rate;
+  csv.end_row();
+  steps_ += rows_of(csv);
+  add_loss(step.epoch, std::isfinite(step.loss) ? std::optional<double>(step.loss) : std::nullopt);
+}
+
+void RunRecord::add_loss(std::int64_t epoch, std::optional<double> loss) {
+  if (epoch != epoch_) {
+    epoch_ = epoch;
+    loss_sum_ = 0;
+    losses_ = 0;
+    finite_ = true;
+  }
+  loss_sum_ += loss.value_or(0);
+  ++losses_;
+  finite_ = finite_ && loss.has_value();
+}
+
+std::optional<double> RunRecord::last_epoch_loss() const {
+  return finite_ ? mean(loss_sum_, losses_) : std::nullopt;
+}
+
+void RunRecord::add(const std::vector<GemmObservation>& observations) {
+  CsvWriter csv(kObservationColumns);
+  for (const GemmObservation& observation : observations) {
+    const GemmStatistics& statistics = observation.statistics;
+    observed_[{observation.layer, observation.pass}].add(statistics);
+    csv << observation.step << observation.layer << to_string(observation.pass);
+    write_rates(csv, statistics) << statistics.vrr() << statistics.nmse();
+    csv.end_row();
+  }
+  observations_ += rows_of(csv);
+}
+
+std::string RunRecord::layers_csv(const Work& work) const {
+  CsvWriter csv(kLayerColumns);
+  for (const auto& entry : work) {
+    for (const Pass pass : kPasses) {
+      const LayerWork& done = entry.second[static_cast<std::size_t>(pass)];
+      if (done.gemms == 0) continue;
+      csv << entry.first << to_string(pass) << done.shape.m << done.shape.n << done.shape.k
+          << done.macs;
+      if (done.on_array) {
+        csv << done.cycles << done.stall_cycles
+            << done.utilization_sum / static_cast<double>(done.gemms);
+      } else {
+        csv << ""
+            << ""
+            << "";
+      }
+      const auto found = observed_.find({entry.first, pass});
+      const ObservedPass observed = found == observed_.end() ? ObservedPass() : found->second;
+      write_rates(csv, observed.counts) << observed.vrr() << observed.nmse();
+      csv.end_row();
+    }
+  }
+  return csv.text();
+}
+
+Json::Object RunRecord::results(const Work& work) const {
+  Json::Object passes;
+  GemmStatistics total;
+  std::int64_t macs = 0;
+  for (const Pass pass : kPasses) {
+    GemmStatistics counts;
+    std::int64_t pass_macs = 0, gemms = 0, vrrs = 0, nmses = 0;
+    double vrr = 0, nmse = 0;
+    for (const auto& entry : work) {
+      pass_macs += entry.second[static_cast<std::size_t>(pass)].macs;
+      const auto found = observed_.find({entry.first, pass});
+      if (found == observed_.end()) continue;
+      add_counts(counts, found->second.counts);
+      gemms += found->second.gemms;
+      if (const auto value = found->second.vrr()) vrr += *value, ++vrrs;
+      if (const auto value = found->second.nmse()) nmse += *value, ++nmses;
+    }
+    Json::Object object = {{"macs", pass_macs}, {"observed_gemms", gemms}};
+    for (auto& member : rates(counts)) object.push_back(std::move(member));
+    object.emplace_back("vrr", mean(vrr, vrrs));
+    object.emplace_back("nmse", mean(nmse, nmses));
+    passes.emplace_back(std::string(to_string(pass)), std::move(object));
+    add_counts(total, counts);
+    macs += pass_macs;
+  }
+  Json::Object results = {{"macs", macs}};
+  for (auto& member : rates(total)) results.push_back(std::move(member));
+  results.emplace_back("passes", std::move(passes));
+  return results;
+}
+
+Json RunRecord::to_json() const {
+  Json::Array observed;
+  for (const auto& entry : observed_) {
+    const ObservedPass& pass = entry.second;
+    const GemmStatistics& counts = pass.counts;
+    observed.push_back(Json::Object{{"layer", entry.first.first},
+                                    {"pass", to_string(entry.first.second)},
+                                    {"gemms", pass.gemms},
+                                    {"steps", counts.steps},
+                                    {"full_swamped", counts.full_swamped},
+                                    {"partial_swamped", counts.partial_swamped},
+                                    {"overflowed", counts.overflowed},
+                                    {"underflowed", counts.underflowed},
+                                    {"products", counts.products},
+                                    {"nonzero_products", counts.nonzero_products},
+                                    {"vrr_sum", pass.vrr_sum},
+                                    {"vrr_count", pass.vrr_count},
+                                    {"nmse_sum", pass.nmse_sum},
+                                    {"nmse_count", pass.nmse_count}});
+  }
+  return observed;
+}
+
+namespace {
+
+Pass parse_pass(const std::string& text) {
+  for (const Pass pass : kPasses) {
+    if (text == to_string(pass)) return pass;
+  }
+  throw Error(fmt::format("found the pass \"{}\"; accepted: FWD, BWD, GRAD", text));
+}
+
+ObservedPass parse_observed(const Json& json) {
+  ObservedPass pass;
+  GemmStatistics& counts = pass.counts;
+  pass.gemms = json.at("gemms").integer();
+  counts.steps = json.at("steps").integer();
+  counts.full_swamped = json.at("full_swamped").integer();
+  counts.partial_swamped = json.at("partial_swamped").integer();
+  counts.overflowed = json.at("overflowed").integer();
+  counts.underflowed = json.at("underflowed").integer();
+  counts.products = json.at("products").integer();
+  counts.nonzero_products = json.at("nonzero_products").integer();
+  pass.vrr_sum = json.at("vrr_sum").number();
+  pass.vrr_count = json.at("vrr_count").integer();
+  pass.nmse_sum = json.at("nmse_sum").number();
+  pass.nmse_count = json.at("nmse_count").integer();
+  return pass;
+}
+
+Json traffic_to_json(const Traffic& traffic) {
+  return Json::Object{{"a_reads", traffic.a_reads},       {"b_reads", traffic.b_reads},
+                      {"psum_reads", traffic.psum_reads}, {"psum_writes", traffic.psum_writes},
+                      {"dram_reads", traffic.dram_reads}, {"dram_writes", traffic.dram_writes}};
+}
+
+Traffic traffic_from_json(const Json& json) {
+  Traffic traffic;
+  traffic.a_reads = json.at("a_reads").integer();
+  traffic.b_reads = json.at("b_reads").integer();
+  traffic.psum_reads = json.at("psum_reads").integer();
+  traffic.psum_writes = json.at("psum_writes").integer();
+  traffic.dram_reads = json.at("dram_reads").integer();
+  traffic.dram_writes = json.at("dram_writes").integer();
+  return traffic;
+}
+
+}  // namespace
+
+RunRecord RunRecord::restore(const Json& state, const std::string& steps_csv,
+                             const std::string& observations_csv, std::int64_t step) {
+  RunRecord record;
+  record.steps_ = cut_after(steps_csv, step);
+  record.observations_ = cut_after(observations_csv, step);
+  for (const Json& json : state.array()) {
+    record.observed_[{json.at("layer").string(), parse_pass(json.at("pass").string())}] =
+        parse_observed(json);
+  }
+  std::int64_t rows = 0;
+  for (std::size_t start = record.steps_.find('\n') + 1; start < record.steps_.size();) {
+    const std::size_t end = record.steps_.find('\n', start);
+    const auto fields = fields_of(std::string_view(record.steps_).substr(start, end - start));
+    if (fields.size() != kStepColumns.size()) throw Error("steps.csv: a row is incomplete");
+    record.add_loss(leading_number(fields[1]), parse_number(fields[2]));
+    start = end + 1;
+    ++rows;
+  }
+  if (rows != step) {
+    throw Error(
+        fmt::format("steps.csv: found {} steps; the checkpoint was made after {}", rows, step));
+  }
+  return record;
+}
+
+Json work_to_json(const RunRecord::Work& work) {
+  Json::Array array;
+  for (const auto& entry : work) {
+    for (const Pass pass : kPasses) {
+      const LayerWork& done = entry.second[static_cast<std::size_t>(pass)];
+      array.push_back(Json::Object{{"layer", entry.first},
+                                   {"pass", to_string(pass)},
+                                   {"m", done.shape.m},
+                                   {"n", done.shape.n},
+                                   {"k", done.shape.k},
+                                   {"on_array", done.on_array},
+                                   {"gemms", done.gemms},
+                                   {"macs", done.macs},
+                                   {"cycles", done.cycles},
+                                   {"stall_cycles", done.stall_cycles},
+                                   {"utilization_sum", done.utilization_sum},
+                                   {"traffic", traffic_to_json(done.traffic)},
+                                   {"seconds", done.seconds}});
+    }
+  }
+  return array;
+}
+
+RunRecord::Work work_from_json(const Json& json) {
+  RunRecord::Work work;
+  for (const Json& entry : json.array()) {
+    const std::string& layer = entry.at("layer").string();
+    if (work.empty() || work.back().first != layer) {
+      work.emplace_back(layer, std::array<LayerWork, 3>{});
+    }
+    LayerWork& done =
+        work.back().second[static_cast<std::size_t>(parse_pass(entry.at("pass").string()))];
+    done.shape = {entry.at("m").integer(), entry.at("n").integer(), entry.at("k").integer()};
+    done.on_array = entry.at("on_array").boolean();
+    done.gemms = entry.at("gemms").integer();
+    done.macs = entry.at("macs").integer();
+    done.cycles = entry.at("cycles").integer();
+    done.stall_cycles = entry.at("stall_cycles").integer();
+    done.utilization_sum = entry.at("utilization_sum").number();
+    done.traffic = traffic_from_json(entry.at("traffic"));
+    done.seconds = entry.at("seconds").number();
+  }
+  return work;
+}
+
+}  // namespace narrowmac

@@ -1,0 +1,211 @@
+#include "sim/experiment/run_config.h"
+
+#include <gtest/gtest.h>
+
+#include "sim/experiment/mac_config.h"
+#include "tests/experiment/expect_error.h"
+#include "tests/experiment/temporary_directory.h"
+
+namespace narrowmac {
+namespace {
+
+constexpr const char* kNetwork = R"(name = "tiny"
+[[layer]]
+name = "conv1"
+type = "conv2d"
+channels = 2
+kernel = 3
+padding = 1
+[[layer]]
+name = "relu1"
+type = "relu"
+[[layer]]
+name = "flatten"
+type = "flatten"
+[[layer]]
+name = "fc1"
+type = "linear"
+channels = 10
+)";
+
+constexpr const char* kRun = R"([run]
+name = "test"
+seed = 3
+[data]
+dataset = "fashion-mnist"
+path = "images"
+[network]
+file = "tiny.toml"
+[training]
+epochs = 2
+batch = 16
+learning_rate = 0.05
+schedule = "cosine"
+loss_scale = 1000
+[formats]
+activation = "e5m2"
+weight = "e5m2"
+gradient = "e4m3"
+[mac]
+accumulator = "e6m9"
+[mac.chunk]
+length = 64
+accumulator = "e6m9"
+)";
+
+class RunConfigFile : public testing::Test {
+ protected:
+  RunConfigFile() { folder_.write("tiny.toml", kNetwork); }
+  RunConfig read(const std::string& text, const std::vector<std::string>& set = {}) const {
+    return read_run_config(folder_.write("run.toml", text), set);
+  }
+  void expect_refused(const std::string& text, const std::vector<std::string>& set,
+                      const std::vector<std::string>& parts) const {
+    expect_error([&] { (void)read(text, set); }, parts);
+  }
+  TemporaryDirectory folder_;
+};
+
+TEST_F(RunConfigFile, OperandFormatsFollowFromTheFormats) {
+  const RunConfig config = read(kRun);
+  const auto text = [&](Pass pass) { return describe(*config.training.macs.find("fc1", pass)); };
+  EXPECT_TRUE(text(Pass::Forward).starts_with("e5m2 x e5m2 -> e6m9")) << text(Pass::Forward);
+  EXPECT_TRUE(text(Pass::Backward).starts_with("e4m3 x e5m2 -> e6m9")) << text(Pass::Backward);
+  EXPECT_TRUE(text(Pass::Gradient).starts_with("e5m2 x e4m3 -> e6m9")) << text(Pass::Gradient);
+}
+
+TEST_F(RunConfigFile, WithoutMacEveryGemmIsFp32) {
+  EXPECT_EQ(read(kRun, {"mac=false"}).training.macs.find("fc1", Pass::Forward), nullptr);
+  EXPECT_TRUE(read(kRun, {"formats=false"}).training.formats.gradient.is_identity());
+}
+
+TEST_F(RunConfigFile, APassInheritsEveryKeyItDoesNotSet) {
+  const RunConfig config =
+      read(std::string(kRun) + "[mac.GRAD]\nrounding = \"toward-zero\"\nchunk = false\n");
+  const MacDesign& grad = *config.training.macs.find("fc1", Pass::Gradient);
+  EXPECT_EQ(grad.accumulator.format, NumberFormat::parse("e6m9"));
+  EXPECT_EQ(grad.accumulator.rounding.mode, RoundingMode::TowardZero);
+  EXPECT_FALSE(grad.chunk.has_value());
+  EXPECT_EQ(config.training.macs.find("fc1", Pass::Forward)->chunk->length, 64);
+}
+
+TEST_F(RunConfigFile, LaterLayerEntriesGoOverEarlierOnes) {
+  const RunConfig config = read(std::string(kRun) +
+                                "[[mac.layer]]\nname = \"fc1\"\naccumulator = \"fp32\"\n"
+                                "[[mac.layer]]\nname = \"fc1\"\npass = \"BWD\"\nchunk = false\n");
+  const MacAssignment& macs = config.training.macs;
+  EXPECT_EQ(macs.find("fc1", Pass::Forward)->accumulator.format, NumberFormat::parse("fp32"));
+  EXPECT_TRUE(macs.find("fc1", Pass::Forward)->chunk.has_value());
+  EXPECT_EQ(macs.find("fc1", Pass::Backward)->accumulator.format, NumberFormat::parse("fp32"));
+  EXPECT_FALSE(macs.find("fc1", Pass::Backward)->chunk.has_value());
+  EXPECT_EQ(macs.find("conv1", Pass::Backward)->accumulator.format, NumberFormat::parse("e6m9"));
+}
+
+TEST_F(RunConfigFile, TheResolvedFileIsTheSameRun) {
+  const std::string extras[] = {
+      "", "[mac.GRAD]\nrounding = \"stochastic\"\nrandom_bits = 9\n[mac.BWD]\nchunk = false\n",
+      "[[mac.layer]]\nname = \"fc1\"\npass = \"FWD\"\naccumulator = \"fx24.4\"\noverflow = "
+      "\"saturate\"\nchunk = false\n[array]\nrows = 64\ndataflow = \"ws\"\n[memory]\n"
+      "operand_scratchpad_bytes = 65536\npsum_scratchpad_bytes = 65536\n"
+      "scratchpad_bytes_per_cycle = 64\ndram_bytes_per_cycle = 12.5\ndram_latency_cycles = 100\n"};
+  for (const std::string& extra : extras) {
+    for (const std::vector<std::string>& set : std::vector<std::vector<std::string>>{
+             {},
+             {"training.loss_scale=dynamic", "data.train_images=100", "observe.sample=4"},
+             {"training.schedule={kind = \"step\", milestones = [1, 3], factor = 0.3}",
+              "data.normalisation={scale = 0.1, mean = [0.25], deviation = [0.3]}"},
+             {"mac.product=\"e5m4\"", "mac.product_rounding=toward-zero"}}) {
+      const RunConfig config = read(kRun + extra, set);
+      const std::string text = to_toml(config, "tiny.toml");
+      const RunConfig back = read_run_config(folder_.write("resolved.toml", text));
+      EXPECT_EQ(to_toml(back, "tiny.toml"), text);
+      EXPECT_EQ(run_hash(back), run_hash(config));
+    }
+  }
+}
+
+TEST_F(RunConfigFile, TheFp32RunComesBackWithoutMac) {
+  const RunConfig config = read(kRun, {"mac=false", "formats=false"});
+  const std::string text = to_toml(config, "tiny.toml");
+  EXPECT_EQ(text.find("[mac"), std::string::npos);
+  EXPECT_EQ(run_hash(read_run_config(folder_.write("resolved.toml", text))), run_hash(config));
+}
+
+TEST_F(RunConfigFile, TheHashSeesWhatDeterminesResultsAndNothingElse) {
+  const std::string hash = run_hash(read(kRun));
+  EXPECT_EQ(hash.size(), 16U);
+  EXPECT_EQ(run_hash(read(kRun, {"run.name=other", "data.path=elsewhere"})), hash);
+  EXPECT_EQ(run_hash(read(std::string("# a comment\n") + kRun)), hash);
+  EXPECT_EQ(run_hash(read(kRun, {"training.momentum=0.9"})), hash) << "the default spelled out";
+  for (const char* change :
+       {"run.seed=4", "data.train_images=7", "training.learning_rate=0.050000000000000003122",
+        "training.batch=17", "formats.gradient=e5m2", "mac.chunk.length=63", "array.rows=16",
+        "observe.rows=3", "mac.accumulator=e6m8"}) {
+    if (std::string(change).find("003122") != std::string::npos) {
+      EXPECT_EQ(run_hash(read(kRun, {change})), hash) << "the same double";
+    } else {
+      EXPECT_NE(run_hash(read(kRun, {change})), hash) << change;
+    }
+  }
+  folder_.write("tiny.toml", std::string(kNetwork) + "bias = false\n");
+  EXPECT_NE(run_hash(read(kRun)), hash) << "another network in the same file";
+}
+
+TEST_F(RunConfigFile, TheHashOfAKnownRunStaysWhatItIs) {
+  // Sweeps find their finished points by it: a change here makes everybody compute again.
+  EXPECT_EQ(run_hash(read(kRun)), "4f87dcfcf7481d6f");
+}
+
+TEST_F(RunConfigFile, UnknownKeysAreRefusedWithTheNearestKnownOne) {
+  expect_refused(std::string(kRun) + "roundin = \"down\"\n", {},
+                 {"run.toml", "mac.chunk.roundin", "unknown key", "rounding"});
+  expect_refused(kRun, {"training.lerning_rate=0.1"},
+                 {"--set training.lerning_rate=0.1", "did you mean 'learning_rate'"});
+  expect_refused(kRun, {"trainin.epochs=1"}, {"trainin", "did you mean 'training'"});
+}
+
+TEST_F(RunConfigFile, ASettingIsKeyAndValue) {
+  expect_refused(kRun, {"training.epochs"}, {"--set training.epochs", "accepted: KEY=VALUE"});
+  expect_refused(kRun, {"training.epochs=many"}, {"training.epochs", "expected an integer"});
+  expect_refused(kRun, {"training.epochs=0"}, {"training.epochs", "found 0"});
+}
+
+TEST_F(RunConfigFile, OperandFormatsMustNotBeSetInMac) {
+  expect_refused(kRun, {"mac.a=e4m3"}, {"mac.a", "must not be set"});
+}
+
+TEST_F(RunConfigFile, ALayerMustExistAndHaveAGemm) {
+  for (const char* name : {"relu1", "conv9"}) {
+    expect_refused(std::string(kRun) + "[[mac.layer]]\nname = \"" + name + "\"\n", {},
+                   {name, "accepted: the layers of tiny with a GEMM: conv1, fc1"});
+  }
+}
+
+TEST_F(RunConfigFile, ValuesOutOfRangeSayWhatIsAccepted) {
+  expect_refused(kRun, {"training.momentum=1"}, {"training.momentum", "at least 0, below 1"});
+  expect_refused(kRun, {"training.schedule=linear"}, {"training.schedule", "\"cosine\""});
+  expect_refused(kRun, {"training.loss_scale=0"}, {"training.loss_scale", "above 0"});
+  expect_refused(kRun, {"training.loss_scale=auto"}, {"training.loss_scale", "\"dynamic\""});
+  expect_refused(kRun, {"training.optimizer=adam"}, {"training.optimizer", "accepted: sgd"});
+  expect_refused(kRun, {"data.dataset=imagenet"},
+                 {"data.dataset", "fashion-mnist, mnist, cifar10"});
+  expect_refused(kRun, {"run.name=a/b"}, {"run.name", "letters, digits"});
+  expect_refused(kRun, {"mac=true"}, {"mac", "false for none"});
+  expect_refused(kRun, {"data.normalisation={deviation = [0]}"}, {"deviation", "above 0"});
+}
+
+TEST_F(RunConfigFile, ANetworkIsAFileOrAPreset) {
+  expect_refused(kRun, {"network.preset=cnn"}, {"network", "both file and preset"});
+  expect_refused(kRun, {"network.file=missing.toml"}, {"network.file", "missing.toml"});
+  expect_refused(kRun, {"network={preset = \"cnnn\"}"}, {"network.preset", "cnnn", "accepted"});
+  EXPECT_EQ(read(kRun, {"network={preset = \"cnn\"}"}).network.name, "cnn");
+}
+
+TEST_F(RunConfigFile, FashionMnistHasADefaultFolderAndTheOthersHaveNone) {
+  EXPECT_EQ(read(kRun, {"data={dataset = \"fashion-mnist\"}"}).data.folder,
+            "/usr/share/datasets/fashion-mnist");
+  expect_refused(kRun, {"data={dataset = \"mnist\"}"}, {"data.path", "is missing"});
+}
+
+}  // namespace
+}  // namespace narrowmac
