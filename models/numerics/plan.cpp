@@ -283,7 +283,11 @@ std::string try_lane(const PlanInput& input, const LaneTraits& lane, GemmPlan& p
   if (!scale && !all_lane && top > lane.max_exponent) return "sums may leave the lane's range";
   if (!(all_lane && !scale) && !exact_products) return "products may underflow in the lane";
   plan.lane = lane.significand == 24 ? GemmPlan::Lane::Float32 : GemmPlan::Lane::Float64;
-  plan.counts_in_lanes = products.precision <= lane.significand - 2 && exact_products;
+  // The instrumented kernel forms products on their own: an infinite one shows only where overflow
+  // is watched.
+  const bool finite_products = scale || products.bound_exponent <= lane.max_exponent;
+  plan.counts_in_lanes =
+      products.precision <= lane.significand - 2 && exact_products && finite_products;
   plan.reasons.push_back(
       fmt::format("{} lanes ({}): {}", lane.name, lane_target_name(), levels.first.reason));
   if (chunked) plan.reasons.push_back("second accumulator: " + levels.second.reason);
