@@ -5,6 +5,7 @@
 #include <hwy/highway.h>
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <limits>
 
@@ -25,7 +26,7 @@ using Vector = hn::Vec<Doubles>;
 HWY_INLINE Vector RandomBits(const RoundPlan& plan, std::uint32_t first) {
   const Doubles d;
   const RandomWords w;
-  auto x = hn::Xor(hn::Iota(w, first), hn::Set(w, plan.random_key.column));
+  auto x = hn::Xor(hn::Add(hn::Iota(w, 0), hn::Set(w, first)), hn::Set(w, plan.random_key.column));
   x = hn::Xor(x, hn::ShiftRight<16>(x));
   x = hn::Mul(x, hn::Set(w, 0x7feb352dU));
   x = hn::Xor(x, hn::ShiftRight<15>(x));
@@ -131,8 +132,10 @@ HWY_INLINE std::int64_t RoundVector(const RoundPlan& plan, const float* in, floa
 }
 
 template <RoundingMode mode, bool fixed>
-std::int64_t RoundLoop(const RoundPlan& plan, const float* in, std::size_t count, float* out,
+std::int64_t RoundLoop(const RoundPlan& shared_plan, const float* in, std::size_t count, float* out,
                        std::uint32_t first) {
+  const RoundPlan plan =
+      shared_plan;  // a copy that stores to `out` cannot alias stays in registers
   std::int64_t lost = 0;
   const std::size_t lanes = hn::Lanes(Doubles());
   std::size_t i = 0;
@@ -172,6 +175,22 @@ std::int64_t RoundBlock(const RoundPlan& plan, const float* in, std::size_t coun
   return 0;
 }
 
+std::uint32_t LargestMagnitudeBits(const float* values, std::size_t count) {
+  const hn::ScalableTag<float> f;
+  const hn::RebindToSigned<decltype(f)> w;  // magnitudes are positive as signed words, too
+  const std::size_t lanes = hn::Lanes(f);
+  auto largest = hn::Zero(w);
+  std::size_t i = 0;
+  for (; i + lanes <= count; i += lanes) {
+    largest = hn::Max(largest, hn::BitCast(w, hn::Abs(hn::LoadU(f, values + i))));
+  }
+  auto result = static_cast<std::uint32_t>(hn::GetLane(hn::MaxOfLanes(w, largest)));
+  for (; i < count; ++i) {
+    result = std::max(result, std::bit_cast<std::uint32_t>(values[i]) & 0x7FFFFFFFU);
+  }
+  return result;
+}
+
 }  // namespace narrowmac::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
@@ -179,6 +198,11 @@ HWY_AFTER_NAMESPACE();
 namespace narrowmac {
 
 HWY_EXPORT(RoundBlock);
+HWY_EXPORT(LargestMagnitudeBits);
+
+std::uint32_t largest_magnitude_bits(const float* values, std::size_t count) {
+  return HWY_DYNAMIC_DISPATCH(LargestMagnitudeBits)(values, count);
+}
 
 std::int64_t round_block(const RoundPlan& plan, const float* in, std::size_t count, float* out,
                          std::uint32_t first) {

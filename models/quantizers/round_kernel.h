@@ -40,4 +40,8 @@ RoundPlan make_plan(const Conversion& to, double scale, const RandomRowKey& rand
 std::int64_t round_block(const RoundPlan& plan, const float* in, std::size_t count, float* out,
                          std::uint32_t first);
 
+/// The largest of |values| as bits of a float; an infinity counts above every finite value, a NaN
+/// above infinity.
+std::uint32_t largest_magnitude_bits(const float* values, std::size_t count);
+
 }  // namespace narrowmac

@@ -54,22 +54,30 @@ std::vector<Value> map_blocks(std::span<const float> values, const Function& fun
   return results;
 }
 
-/// The magnitude of a finite value, otherwise 0: what is not finite says nothing about the scale.
-std::uint32_t finite_magnitude(float value) {
-  const std::uint32_t bits = std::bit_cast<std::uint32_t>(value) & 0x7FFFFFFFU;
-  return bits < 0x7F800000U ? bits : 0U;
+constexpr std::uint32_t kInfinityBits = 0x7F800000U;
+
+/// The largest magnitude as bits: from kInfinityBits on if there is an infinity or a NaN.
+std::uint32_t largest_bits(std::span<const float> values) {
+  std::uint32_t result = 0;
+  for (const std::uint32_t bits :
+       map_blocks<std::uint32_t>(values, [](std::span<const float> block) {
+         return largest_magnitude_bits(block.data(), block.size());
+       })) {
+    result = std::max(result, bits);
+  }
+  return result;
 }
 
-double largest_magnitude(std::span<const float> values) {
-  const auto largest = map_blocks<std::uint32_t>(values, [](std::span<const float> block) {
-    std::uint32_t result = 0;
-    for (const float value : block) {
-      result = std::max(result, finite_magnitude(value));
-    }
-    return result;
-  });
-  const auto it = std::max_element(largest.begin(), largest.end());
-  return it == largest.end() ? 0.0 : std::bit_cast<float>(*it);
+/// The largest finite magnitude; `largest` is largest_bits(values).
+double largest_magnitude(std::span<const float> values, std::uint32_t largest) {
+  if (largest < kInfinityBits) {
+    return std::bit_cast<float>(largest);
+  }
+  float result = 0;
+  for (const float value : values) {
+    result = std::isfinite(value) ? std::max(result, std::abs(value)) : result;
+  }
+  return result;
 }
 
 struct Moments {
@@ -136,7 +144,8 @@ double power_of_two_scale(double magnitude, double max_value) {
   return std::ldexp(1.0, magnitude_exponent - max_exponent + carry);
 }
 
-double find_scale(std::span<const float> values, const TensorFormat& format) {
+double find_scale(std::span<const float> values, const TensorFormat& format,
+                  std::uint32_t largest) {
   const double max_value = format.conversion.format.max_value();
   if (format.scaling == Scaling::Sigma) {
     const double deviation = standard_deviation(values);
@@ -144,32 +153,26 @@ double find_scale(std::span<const float> values, const TensorFormat& format) {
       return power_of_two_scale(format.sigmas * deviation, max_value);
     }
   }
-  return format.scaling == Scaling::None ? 1.0
-                                         : power_of_two_scale(largest_magnitude(values), max_value);
+  return power_of_two_scale(largest_magnitude(values, largest), max_value);
 }
 
-void refuse_not_finite(std::span<const float> values, const NumberFormat& format) {
-  for (std::size_t i = 0; i < values.size(); ++i) {
-    if (!std::isfinite(values[i])) {
-      throw Error(fmt::format("value {} at index {} of a tensor; accepted by {}: finite values",
-                              values[i], i, format.to_string()));
-    }
-  }
+[[noreturn]] void refuse_not_finite(std::span<const float> values, const NumberFormat& format) {
+  const auto* const it = std::find_if_not(values.data(), values.data() + values.size(),
+                                          [](float value) { return std::isfinite(value); });
+  throw Error(fmt::format("value {} at index {} of a tensor; accepted by {}: finite values", *it,
+                          it - values.data(), format.to_string()));
 }
 
-std::int64_t count_not_finite(std::span<const float> values) {
-  std::int64_t result = 0;
-  for (const std::int64_t count :
-       map_blocks<std::int64_t>(values, [](std::span<const float> block) {
-         std::int32_t found = 0;
-         for (const float value : block) {
-           found += std::abs(value) <= std::numeric_limits<float>::max() ? 0 : 1;
-         }
-         return std::int64_t{found};
-       })) {
-    result += count;
+/// Copies; returns how many values are not finite.
+std::int64_t copy_all(std::span<const float> values, std::span<float> codes) {
+  if (codes.data() != values.data()) {
+    std::copy(values.begin(), values.end(), codes.begin());
   }
-  return result;
+  if (largest_bits(values) < kInfinityBits) {
+    return 0;
+  }
+  return std::count_if(values.begin(), values.end(),
+                       [](float value) { return !std::isfinite(value); });
 }
 
 /// Wrapping conversions, element by element through convert().
@@ -238,18 +241,20 @@ QuantizedTensor quantize(std::span<const float> values, const TensorFormat& form
   if (values.empty()) {
     return result;
   }
-  const Conversion& to = format.conversion;
-  if (to.format.is_fixed()) {
-    refuse_not_finite(values, to.format);
-  }
   if (format.is_identity()) {
-    if (codes.data() != values.data()) {
-      std::copy(values.begin(), values.end(), codes.begin());
-    }
-    result.overflowed = count_not_finite(values);
+    result.overflowed = copy_all(values, codes);
     return result;
   }
-  result.scale = find_scale(values, format);
+  const Conversion& to = format.conversion;
+  if (to.format.is_fixed() || format.scaling != Scaling::None) {
+    const std::uint32_t largest = largest_bits(values);
+    if (to.format.is_fixed() && largest >= kInfinityBits) {
+      refuse_not_finite(values, to.format);
+    }
+    if (format.scaling != Scaling::None) {
+      result.scale = find_scale(values, format, largest);
+    }
+  }
   const RandomRowKey key =
       random_row_key(seed, tensor_number, kTensorRow, RandomLevel::Accumulator);
   result.overflowed = can_plan(to) ? round_all(values, make_plan(to, result.scale, key), codes)
