@@ -61,7 +61,8 @@ class FloatNarrowing {
   }
 
   void apply(float* values, std::size_t count) const {
-    for (std::size_t i = 0; i < count; ++i) values[i] = one(values[i]);
+    const FloatNarrowing self = *this;  // no float in memory can be one of its members: vector code
+    for (std::size_t i = 0; i < count; ++i) values[i] = self.one(values[i]);
   }
 
  private:

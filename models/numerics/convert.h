@@ -7,11 +7,13 @@
 
 namespace narrowmac {
 
-// Values of every format are carried as double, which holds them all exactly (fixed point up to 53 bits).
+// Values of every format are carried as double, which holds them all exactly (fixed point up to 53
+// bits).
 
-/// Rounds `x` to a value of `to.format`: rounding, overflow and subnormals as arithmetic requires. NaN gives NaN in
-/// a float format; NaN into fixed point throws Error, infinity into fixed point saturates only under `saturate`
-/// and throws otherwise. `random_word`: the r random bits of stochastic rounding, in 0 .. 2^r - 1.
+/// Rounds `x` to a value of `to.format`: rounding, overflow and subnormals as arithmetic requires.
+/// NaN gives NaN in a float format; NaN into fixed point throws Error, infinity into fixed point
+/// saturates only under `saturate` and throws otherwise. `random_word`: the r random bits of
+/// stochastic rounding, in 0 .. 2^r - 1.
 double convert(double x, const Conversion& to, std::uint32_t random_word = 0);
 
 /// Rounds every element to an operand format in place, as `gemm` does with its inputs.

@@ -22,22 +22,33 @@ double round_to_odd(double x, double error) {
 
 }  // namespace
 
-Adder::Adder(const Conversion& accumulator) : target_(accumulator) {
+PatternRounder::PatternRounder(const RoundingTarget& target)
+    : mode_(target.conversion.rounding.mode),
+      random_bits_(target.conversion.rounding.random_bits),
+      is_float_(target.is_float),
+      largest_(std::bit_cast<std::uint64_t>(target.max_value)),
+      normal_(std::bit_cast<std::uint64_t>(target.smallest_normal)) {
+  lowest_field_ = static_cast<int>(normal_ >> 52);
+  // A double's last bit is 2^(field - 1023 - 52).
+  quantum_ = is_float_ ? 52 - target.fraction_bits : 52 + 1023 - target.fraction_bits;
+  if (is_float_ && !target.conversion.subnormals) flushed_below_ = lowest_field_;
+}
+
+Adder::Adder(const Conversion& accumulator) : target_(accumulator), pattern_(target_) {
   // A float's rounding looks at Y + 1 <= 24 bits of the sum and at r <= 24 random ones: 53 hold two
   // more. Fixed point looks down to 2^-r of its unit, so the sum must not be too large.
   odd_limit_ = target_.is_float ? std::numeric_limits<double>::infinity()
                                 : std::ldexp(1.0, 50 - random_bits() - target_.fraction_bits);
 }
 
-StepOutcome Adder::add(double acc, double addend, std::uint32_t random) const {
-  const double sum = acc + addend;
+StepOutcome Adder::add_carefully(double acc, double addend, double sum, double error,
+                                 std::uint32_t random) const {
   if (!std::isfinite(sum)) return add_exactly(acc, unpack(addend), random);
-  // TwoSum (Knuth, TAOCP 2, 4.2.2): acc + addend = sum + error, exactly.
-  const double addend_part = sum - acc;
-  const double error = (acc - (sum - addend_part)) + (addend - addend_part);
   if (error != 0) {
     if (std::fabs(sum) >= odd_limit_) return add_exactly(acc, unpack(addend), random);
-    return round_double(target_, round_to_odd(sum, error), random);
+    const double odd = round_to_odd(sum, error);
+    StepOutcome outcome;
+    return pattern_.round(odd, random, outcome) ? outcome : round_double(target_, odd, random);
   }
   if (sum == 0 && target_.conversion.rounding.mode == RoundingMode::Down) {
     // IEEE 754-2019, 6.3: under `down` only +0 + +0 gives +0.

@@ -31,6 +31,10 @@ class WideSum {
     add(product);
     low_ += std::fma(a, b, -product);
   }
+  void add(const WideSum& other) {
+    add(other.high_);
+    low_ += other.low_;
+  }
   [[nodiscard]] double value() const { return high_ + low_; }
 
  private:
@@ -182,10 +186,12 @@ class Evaluator {
       if (a[k] != 0 && b[k] != 0) ++statistics.nonzero_products;
     }
     if (!std::isfinite(narrow)) return;
-    WideSum exact;
-    exact.add(start);
-    for (std::int64_t k = 0; k < length_; ++k) exact.add_product(a[k], b[k]);
-    statistics.add_output(narrow, exact.value());
+    // Four sums side by side: one alone would wait for itself.
+    WideSum exact[4];
+    exact[0].add(start);
+    for (std::int64_t k = 0; k < length_; ++k) exact[k & 3].add_product(a[k], b[k]);
+    for (int i = 1; i < 4; ++i) exact[0].add(exact[i]);
+    statistics.add_output(narrow, exact[0].value());
   }
 };
 
