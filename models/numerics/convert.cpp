@@ -73,7 +73,7 @@ class FloatNarrowing {
   static std::uint32_t bits_of(double x) {
     return std::bit_cast<std::uint32_t>(static_cast<float>(x));
   }
-  static std::uint32_t mask(bool condition) { return condition ? ~0U : 0U; }
+  static std::uint32_t mask(bool condition) { return 0U - static_cast<std::uint32_t>(condition); }
   static std::uint32_t select(std::uint32_t condition, std::uint32_t yes, std::uint32_t no) {
     return (condition & yes) | (~condition & no);
   }
