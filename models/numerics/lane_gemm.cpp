@@ -5,7 +5,10 @@
 #include <tbb/task_arena.h>
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
+#include <limits>
+#include <type_traits>
 #include <vector>
 
 #include "models/numerics/lane_operands.h"
@@ -81,6 +84,33 @@ struct TileGrid {
   }
 };
 
+/// True if no value is an infinity or NaN: an integer reduction, so that it vectorises.
+template <typename T>
+bool all_finite(const T* values, std::int64_t count) {
+  using Word = std::conditional_t<sizeof(T) == 4, std::uint32_t, std::uint64_t>;
+  constexpr Word kSpecial = std::bit_cast<Word>(std::numeric_limits<T>::infinity());
+  Word largest = 0;
+  for (std::int64_t i = 0; i < count; ++i) {
+    largest = std::max(largest, static_cast<Word>(std::bit_cast<Word>(values[i]) & kSpecial));
+  }
+  return largest != kSpecial;
+}
+
+/// A run of finite results in one row.
+template <typename T>
+void store_row(const OutputView& out, std::int64_t row, std::int64_t column, std::int64_t count,
+               const T* values, double unscale) {
+  const std::int64_t first = row * out.row_stride + column;
+  if (out.f32 != nullptr) {
+    const T factor = static_cast<T>(unscale);
+    for (std::int64_t c = 0; c < count; ++c)
+      out.f32[first + c] = static_cast<float>(values[c] * factor);
+  } else {
+    for (std::int64_t c = 0; c < count; ++c)
+      out.f64[first + c] = static_cast<double>(values[c]) * unscale;
+  }
+}
+
 /// Stores a finished tile; what is not finite is recomputed, since a lane leaves the finite numbers
 /// early.
 template <typename T>
@@ -92,13 +122,14 @@ void store_tile(const TileGrid<T>& grid, std::int64_t row_tile, std::int64_t pan
   const std::int64_t columns =
       std::min<std::int64_t>(grid.tile_columns, grid.shape.n - first_column);
   for (std::int64_t r = 0; r < rows; ++r) {
+    const T* line = values + r * grid.tile_columns;
+    const std::int64_t row = first_row + r;
+    store_row(out, row, first_column, columns, line, grid.unscale);
+    if (all_finite(line, columns)) continue;
     for (std::int64_t c = 0; c < columns; ++c) {
-      const T value = values[r * grid.tile_columns + c];
-      const std::int64_t row = first_row + r;
-      const std::int64_t column = first_column + c;
-      out.store(row, column,
-                std::isfinite(value) ? static_cast<double>(value) * grid.unscale
-                                     : reference_output(grid.problem, row, column));
+      if (!std::isfinite(line[c])) {
+        out.store(row, first_column + c, reference_output(grid.problem, row, first_column + c));
+      }
     }
   }
 }
