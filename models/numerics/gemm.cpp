@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <tbb/parallel_for.h>
 
+#include <iterator>
 #include <vector>
 
 #include "models/design/error.h"
@@ -52,13 +53,36 @@ GemmStatistics reference_statistics(const GemmProblem& problem, const Observatio
   return total;
 }
 
+/// The rows of A that are observed, gathered: a few rows of a convolution must not cost a copy of
+/// its tensor.
+class ObservedRows {
+ public:
+  ObservedRows(const GemmProblem& problem, const Observation& observe) : problem_(problem) {
+    const GemmShape shape = problem.shape();
+    const std::vector<std::int64_t> rows = observed_rows(observe, shape.m);
+    if (std::ssize(rows) == shape.m) return;
+    values_.resize(rows.size() * static_cast<std::size_t>(shape.k));
+    tbb::parallel_for(std::size_t{0}, rows.size(), [&](std::size_t i) {
+      double* line = values_.data() + i * static_cast<std::size_t>(shape.k);
+      for (std::int64_t k = 0; k < shape.k; ++k) line[k] = problem.a.at(rows[i], k);
+    });
+    problem_.a = OperandView::dense(values_.data(), std::ssize(rows), shape.k, shape.k);
+  }
+  [[nodiscard]] const GemmProblem& problem() const { return problem_; }
+
+ private:
+  GemmProblem problem_;
+  std::vector<double> values_;
+};
+
 GemmStatistics statistics_of(const GemmProblem& problem, const GemmPlan& plan,
                              const Observation& observe) {
   std::optional<GemmStatistics> counted;
   if (plan.counts_in_lanes) {
+    const ObservedRows observed(problem, observe);
     counted = plan.lane == GemmPlan::Lane::Float32
-                  ? lane_statistics<float>(problem, plan, observe)
-                  : lane_statistics<double>(problem, plan, observe);
+                  ? lane_statistics<float>(observed.problem(), plan)
+                  : lane_statistics<double>(observed.problem(), plan);
   }
   return counted ? *counted : reference_statistics(problem, observe);
 }

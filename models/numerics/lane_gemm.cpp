@@ -49,8 +49,7 @@ struct TileGrid {
   std::int64_t row_tiles;
   double unscale;
 
-  TileGrid(const GemmProblem& gemm, const GemmPlan& plan, int rows, int columns,
-           std::int64_t observed)
+  TileGrid(const GemmProblem& gemm, const GemmPlan& plan, int rows, int columns)
       : problem(gemm),
         shape(gemm.shape()),
         a(gemm.a, gemm.order.chunk ? gemm.order.chunk->length : 0),
@@ -58,7 +57,7 @@ struct TileGrid {
         first(lane_step<T>(gemm.mac.accumulator, plan.first, plan.scale_exponent)),
         tile_rows(rows),
         tile_columns(columns),
-        row_tiles((observed + rows - 1) / rows),
+        row_tiles((shape.m + rows - 1) / rows),
         unscale(std::ldexp(1.0, -plan.scale_exponent)) {
     if (gemm.order.chunk)
       second = lane_step<T>(gemm.order.chunk->accumulator, plan.second, plan.scale_exponent);
@@ -66,14 +65,11 @@ struct TileGrid {
   [[nodiscard]] bool chunked() const { return problem.order.chunk.has_value(); }
   [[nodiscard]] std::int64_t tile_size() const { return std::int64_t{tile_rows} * tile_columns; }
 
-  /// The work of one tile on one piece; `row_of(i)` gives the matrix row of the i-th row.
-  template <typename RowOf>
-  TileWork<T> work(std::int64_t row_tile, std::int64_t panel, std::int64_t rows, T* sums, T* totals,
-                   const RowOf& row_of) const {
+  /// The work of one tile, but for its segments.
+  TileWork<T> work(std::int64_t row_tile, std::int64_t panel, T* sums, T* totals) const {
     TileWork<T> tile;
     for (int r = 0; r < tile_rows; ++r) {
-      const std::int64_t row = std::min(row_tile * tile_rows + r, rows - 1);
-      tile.a_rows[r] = a.row(row_of(row));
+      tile.a_rows[r] = a.row(std::min(row_tile * tile_rows + r, shape.m - 1));
     }
     tile.a_step = a.step();
     tile.b = b.panel(panel);
@@ -143,12 +139,11 @@ void run_tiles(const TileGrid<T>& grid, const TileKernel<T>& kernel,
   LaneBuffer<T> storage(2 * (end - begin) * size);
   std::fill_n(storage.data(), 2 * (end - begin) * size, T{0});
   const auto sums = [&](std::int64_t tile) { return storage.data() + 2 * (tile - begin) * size; };
-  const auto same_row = [](std::int64_t row) { return row; };
   std::vector<TileWork<T>> works;
   works.reserve(static_cast<std::size_t>(end - begin));
   for (std::int64_t tile = begin; tile < end; ++tile) {
-    works.push_back(grid.work(tile % grid.row_tiles, tile / grid.row_tiles, grid.shape.m,
-                              sums(tile), sums(tile) + size, same_row));
+    works.push_back(
+        grid.work(tile % grid.row_tiles, tile / grid.row_tiles, sums(tile), sums(tile) + size));
   }
   for (std::size_t piece = 0; piece + 1 < pieces.size(); ++piece) {
     for (TileWork<T>& work : works) {
@@ -160,26 +155,6 @@ void run_tiles(const TileGrid<T>& grid, const TileKernel<T>& kernel,
   for (std::int64_t tile = begin; tile < end; ++tile) {
     const T* values = grid.chunked() ? sums(tile) + size : sums(tile);
     store_tile(grid, tile % grid.row_tiles, tile / grid.row_tiles, values, out);
-  }
-}
-
-/// One row of exact sums: products are exact in double, their sum is rounded to double step by
-/// step.
-template <typename T>
-void exact_row(const TileGrid<T>& grid, std::int64_t row, double* sums) {
-  const T* a = grid.a.row(row);
-  const auto columns = static_cast<std::int64_t>(grid.tile_columns);
-  std::fill_n(sums, grid.b.panels() * columns, 0.0);
-  for (const Segment& segment : grid.a.segments()) {
-    for (std::int32_t i = 0; i < segment.length; ++i) {
-      const auto value = static_cast<double>(a[segment.a_offset + i * grid.a.step()]);
-      if (value == 0.0) continue;
-      for (std::int64_t panel = 0; panel < grid.b.panels(); ++panel) {
-        const T* b = grid.b.panel(panel) + (segment.k + i) * grid.b.step();
-        double* sum = sums + panel * columns;
-        for (std::int64_t c = 0; c < columns; ++c) sum[c] += value * static_cast<double>(b[c]);
-      }
-    }
   }
 }
 
@@ -195,17 +170,15 @@ struct CountingGrid {
   const TileGrid<T>& grid;
   const CountingKernel<T>& kernel;
   CountingLimits<T> first, second;
-  std::vector<std::int64_t> rows;  ///< observed
+  const double* exact;  ///< observed rows x N: sums without intermediate rounding
 };
 
 template <typename T>
 RowTileStatistics<T> count_row_tile(const CountingGrid<T>& counting, std::int64_t row_tile) {
   const TileGrid<T>& grid = counting.grid;
-  const auto row_of = [&](std::int64_t i) { return counting.rows[static_cast<std::size_t>(i)]; };
-  const auto observed = static_cast<std::int64_t>(counting.rows.size());
   const std::int64_t columns = grid.tile_columns;
   const std::int64_t valid_rows =
-      std::min<std::int64_t>(grid.tile_rows, observed - row_tile * grid.tile_rows);
+      std::min<std::int64_t>(grid.tile_rows, grid.shape.m - row_tile * grid.tile_rows);
   const std::int64_t size = grid.tile_size();
   const std::int64_t panels = grid.b.panels();
   LaneBuffer<T> storage(2 * size * panels);
@@ -214,7 +187,7 @@ RowTileStatistics<T> count_row_tile(const CountingGrid<T>& counting, std::int64_
   for (std::int64_t panel = 0; panel < panels; ++panel) {
     CountingWork<T> work;
     T* sums = storage.data() + 2 * size * panel;
-    work.tile = grid.work(row_tile, panel, observed, sums, sums + size, row_of);
+    work.tile = grid.work(row_tile, panel, sums, sums + size);
     work.tile.segments = grid.a.segments().data();
     work.tile.segment_count = static_cast<std::int64_t>(grid.a.segments().size());
     work.rows = static_cast<int>(valid_rows);
@@ -233,18 +206,29 @@ RowTileStatistics<T> count_row_tile(const CountingGrid<T>& counting, std::int64_
   statistics.underflowed = counts.underflowed;
   statistics.nonzero_products = counts.nonzero_products;
   statistics.products = valid_rows * grid.shape.n * grid.shape.k;
-  std::vector<double> exact(static_cast<std::size_t>(panels * columns));
   for (std::int64_t r = 0; r < valid_rows; ++r) {
-    exact_row(grid, row_of(row_tile * grid.tile_rows + r), exact.data());
+    const double* exact = counting.exact + (row_tile * grid.tile_rows + r) * grid.shape.n;
     for (std::int64_t n = 0; n < grid.shape.n; ++n) {
       const T* values = storage.data() + 2 * size * (n / columns) + (grid.chunked() ? size : 0);
       const T value = values[r * columns + n % columns];
       if (!std::isfinite(value)) result.finite = false;
-      statistics.add_output(static_cast<double>(value) * grid.unscale,
-                            exact[static_cast<std::size_t>(n)] * grid.unscale);
+      statistics.add_output(static_cast<double>(value) * grid.unscale, exact[n]);
     }
   }
   return result;
+}
+
+/// The sums of the exact products, rounded to double at each addition: what the losses are measured
+/// against.
+std::vector<double> exact_sums(const GemmProblem& problem) {
+  GemmProblem exact = problem;
+  exact.order = {};
+  const GemmShape shape = problem.shape();
+  std::vector<double> sums(static_cast<std::size_t>(shape.m * shape.n));
+  GemmPlan plan;
+  plan.lane = GemmPlan::Lane::Float64;
+  lane_gemm<double>(exact, plan, OutputView::of(sums.data(), shape.n));
+  return sums;
 }
 
 }  // namespace
@@ -255,7 +239,7 @@ void lane_gemm(const GemmProblem& problem, const GemmPlan& plan, const OutputVie
   if (shape.m == 0 || shape.n == 0) return;
   const bool clamp = plan.first.clamp;
   const TileKernel<T> kernel = select_tile<T>(shape.n, plan.first.rounding, clamp);
-  const TileGrid<T> grid(problem, plan, kernel.rows, kernel.columns, shape.m);
+  const TileGrid<T> grid(problem, plan, kernel.rows, kernel.columns);
   const std::vector<std::int64_t> pieces = piece_starts(grid.a.segments());
   const std::int64_t tiles = grid.row_tiles * grid.b.panels();
   const std::int64_t per_task = std::clamp<std::int64_t>(
@@ -267,19 +251,17 @@ void lane_gemm(const GemmProblem& problem, const GemmPlan& plan, const OutputVie
 }
 
 template <typename T>
-std::optional<GemmStatistics> lane_statistics(const GemmProblem& problem, const GemmPlan& plan,
-                                              const Observation& observe) {
+std::optional<GemmStatistics> lane_statistics(const GemmProblem& problem, const GemmPlan& plan) {
   const GemmShape shape = problem.shape();
-  std::vector<std::int64_t> rows = observed_rows(observe, shape.m);
-  if (rows.empty() || shape.n == 0) return GemmStatistics{};
+  if (shape.m == 0 || shape.n == 0) return GemmStatistics{};
+  const std::vector<double> exact = exact_sums(problem);
   const CountingKernel<T> kernel = select_counting_tile<T>(plan.first.rounding);
-  const TileGrid<T> grid(problem, plan, kernel.rows, kernel.columns,
-                         static_cast<std::int64_t>(rows.size()));
+  const TileGrid<T> grid(problem, plan, kernel.rows, kernel.columns);
   CountingGrid<T> counting{grid,
                            kernel,
                            counting_limits<T>(problem.mac.accumulator, plan.scale_exponent),
                            {},
-                           std::move(rows)};
+                           exact.data()};
   if (problem.order.chunk) {
     counting.second = counting_limits<T>(problem.order.chunk->accumulator, plan.scale_exponent);
   }
@@ -297,9 +279,7 @@ std::optional<GemmStatistics> lane_statistics(const GemmProblem& problem, const 
 
 template void lane_gemm<float>(const GemmProblem&, const GemmPlan&, const OutputView&);
 template void lane_gemm<double>(const GemmProblem&, const GemmPlan&, const OutputView&);
-template std::optional<GemmStatistics> lane_statistics<float>(const GemmProblem&, const GemmPlan&,
-                                                              const Observation&);
-template std::optional<GemmStatistics> lane_statistics<double>(const GemmProblem&, const GemmPlan&,
-                                                               const Observation&);
+template std::optional<GemmStatistics> lane_statistics<float>(const GemmProblem&, const GemmPlan&);
+template std::optional<GemmStatistics> lane_statistics<double>(const GemmProblem&, const GemmPlan&);
 
 }  // namespace narrowmac

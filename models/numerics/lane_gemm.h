@@ -13,10 +13,9 @@ namespace narrowmac {
 template <typename T>
 void lane_gemm(const GemmProblem& problem, const GemmPlan& plan, const OutputView& out);
 
-/// Statistics of the observed outputs through the instrumented kernel; empty if a lane left the
-/// finite numbers, in which case only the reference can count.
+/// Statistics of all outputs through the instrumented kernel; empty if a lane left the finite
+/// numbers, in which case only the reference can count.
 template <typename T>
-std::optional<GemmStatistics> lane_statistics(const GemmProblem& problem, const GemmPlan& plan,
-                                              const Observation& observe);
+std::optional<GemmStatistics> lane_statistics(const GemmProblem& problem, const GemmPlan& plan);
 
 }  // namespace narrowmac
