@@ -81,8 +81,8 @@ void batch_norm_forward(const ChannelStatistics& statistics, const float* weight
     const float* mean = statistics.mean.data();
     const float* factor = scale.data();
     for (std::int64_t row = begin; row < end; ++row) {
-      const float* in = x + row * channels;
-      float* out = y + row * channels;
+      const float* __restrict in = x + row * channels;
+      float* __restrict out = y + row * channels;
       for (std::int64_t c = 0; c < channels; ++c) {
         out[c] = (in[c] - mean[c]) * factor[c] + bias[c];
       }
@@ -101,8 +101,8 @@ void batch_norm_backward(const ChannelStatistics& statistics, const float* weigh
         double* of_gradient = partial;
         double* of_product = partial + channels;
         for (std::int64_t row = begin; row < end; ++row) {
-          const float* in = x + row * channels;
-          const float* gradient = dy + row * channels;
+          const float* __restrict in = x + row * channels;
+          const float* __restrict gradient = dy + row * channels;
           for (std::int64_t c = 0; c < channels; ++c) {
             const auto g = static_cast<double>(gradient[c]);
             of_gradient[c] += g;
@@ -127,9 +127,9 @@ void batch_norm_backward(const ChannelStatistics& statistics, const float* weigh
     const float* mean_dy = gradient_mean.data();
     const float* mean_product = product_mean.data();
     for (std::int64_t row = begin; row < end; ++row) {
-      const float* in = x + row * channels;
-      const float* gradient = dy + row * channels;
-      float* out = dx + row * channels;
+      const float* __restrict in = x + row * channels;
+      const float* __restrict gradient = dy + row * channels;
+      float* __restrict out = dx + row * channels;
       for (std::int64_t c = 0; c < channels; ++c) {
         const float normalised = (in[c] - mean[c]) * inverse[c];
         out[c] = scale[c] * (gradient[c] - mean_dy[c] - normalised * mean_product[c]);

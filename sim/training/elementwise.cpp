@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <bit>
 
 #include "sim/training/parallel.h"
 
@@ -11,22 +10,36 @@ namespace {
 
 constexpr std::int64_t kBlock = 1 << 15;
 
+// The compiler's vectors are guarded by checks that pointers do not overlap, which in-place calls
+// fail; so the loops that run in place have a form of their own with one pointer, and the others
+// promise with __restrict.
+
+void relu_in_place(float* values, std::int64_t size) {
+  for (std::int64_t i = 0; i < size; ++i) values[i] = values[i] <= 0.0F ? 0.0F : values[i];
+}
+
+void mask_in_place(const float* __restrict output, float* __restrict gradient, std::int64_t size) {
+  for (std::int64_t i = 0; i < size; ++i) gradient[i] = output[i] > 0.0F ? gradient[i] : 0.0F;
+}
+
+void scale_row(float* __restrict values, std::int64_t channels, float scale,
+               const float* __restrict bias) {
+  for (std::int64_t c = 0; c < channels; ++c) values[c] = values[c] * scale + bias[c];
+}
+
 }  // namespace
 
 void relu_forward(const float* in, std::int64_t size, float* out) {
   for_blocks(size, kBlock, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t i = begin; i < end; ++i) out[i] = in[i] <= 0.0F ? 0.0F : in[i];
+    if (in != out) std::copy(in + begin, in + end, out + begin);
+    relu_in_place(out + begin, end - begin);
   });
 }
 
 void relu_backward(const float* output, const float* dy, std::int64_t size, float* dx) {
   for_blocks(size, kBlock, [&](std::int64_t begin, std::int64_t end) {
-    // As bits, so that dy is always read: a conditional read is a branch, mispredicted half the
-    // time.
-    for (std::int64_t i = begin; i < end; ++i) {
-      const auto mask = -static_cast<std::int32_t>(output[i] > 0.0F);
-      dx[i] = std::bit_cast<float>(std::bit_cast<std::int32_t>(dy[i]) & mask);
-    }
+    if (dy != dx) std::copy(dy + begin, dy + end, dx + begin);
+    mask_in_place(output + begin, dx + begin, end - begin);
   });
 }
 
@@ -46,7 +59,7 @@ void scale_and_bias(float* y, std::int64_t rows, std::int64_t channels, float sc
       if (bias == nullptr) {
         for (std::int64_t c = 0; c < channels; ++c) values[c] *= scale;
       } else {
-        for (std::int64_t c = 0; c < channels; ++c) values[c] = values[c] * scale + bias[c];
+        scale_row(values, channels, scale, bias);
       }
     }
   });

@@ -42,7 +42,7 @@ void for_windows(const PoolGeometry& pool, std::int64_t images, const Window& wi
 }
 
 /// best = max(best, x); a NaN wins and stays.
-void keep_larger(const float* x, float* best, std::int64_t channels) {
+void keep_larger(const float* __restrict x, float* __restrict best, std::int64_t channels) {
   for (std::int64_t c = 0; c < channels; ++c) {
     const bool wins = static_cast<int>(x[c] > best[c]) | static_cast<int>(x[c] != x[c]);
     best[c] = wins ? x[c] : best[c];
@@ -51,8 +51,8 @@ void keep_larger(const float* x, float* best, std::int64_t channels) {
 
 /// Hands the gradient to the input if it equals the maximum and nobody before it in the window did.
 template <bool kAssign>
-void give_to_first(const float* x, const float* y, float* remaining, float* dx,
-                   std::int64_t channels) {
+void give_to_first(const float* __restrict x, const float* __restrict y,
+                   float* __restrict remaining, float* __restrict dx, std::int64_t channels) {
   for (std::int64_t c = 0; c < channels; ++c) {
     const bool hit = x[c] == y[c];
     const float share = hit ? remaining[c] : 0.0F;
