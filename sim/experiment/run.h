@@ -16,9 +16,10 @@ struct RunOptions {
   std::filesystem::path
       out;  ///< empty: runs/NAME-HASH, with the run's name and the first 8 digits of its hash
   bool resume = false;
-  bool dry_run = false;  ///< fills RunReport::plan, computes and writes nothing
-  bool quiet = false;    ///< no progress on stderr
-  int threads = 0;       ///< 0: all cores
+  bool dry_run = false;            ///< fills RunReport::plan, computes and writes nothing
+  bool quiet = false;              ///< no progress on stderr
+  int threads = 0;                 ///< 0: all cores
+  double checkpoint_seconds = 20;  ///< of work between checkpoints; 0: after every step
 };
 
 /// One layer's pass in the plan of a run.

@@ -20,6 +20,7 @@ struct DataSource {
   std::filesystem::path folder;   ///< absolute
   std::int64_t train_images = 0;  ///< the first so many; 0: all
   std::int64_t test_images = 0;
+  friend bool operator==(const DataSource&, const DataSource&) = default;
 };
 
 /// A run file with every default filled in.

@@ -267,12 +267,6 @@ ObservedPass parse_observed(const Json& json) {
   return pass;
 }
 
-Json traffic_to_json(const Traffic& traffic) {
-  return Json::Object{{"a_reads", traffic.a_reads},       {"b_reads", traffic.b_reads},
-                      {"psum_reads", traffic.psum_reads}, {"psum_writes", traffic.psum_writes},
-                      {"dram_reads", traffic.dram_reads}, {"dram_writes", traffic.dram_writes}};
-}
-
 Traffic traffic_from_json(const Json& json) {
   Traffic traffic;
   traffic.a_reads = json.at("a_reads").integer();
@@ -311,6 +305,12 @@ RunRecord RunRecord::restore(const Json& state, const std::string& steps_csv,
   return record;
 }
 
+Json to_json(const Traffic& traffic) {
+  return Json::Object{{"a_reads", traffic.a_reads},       {"b_reads", traffic.b_reads},
+                      {"psum_reads", traffic.psum_reads}, {"psum_writes", traffic.psum_writes},
+                      {"dram_reads", traffic.dram_reads}, {"dram_writes", traffic.dram_writes}};
+}
+
 Json work_to_json(const RunRecord::Work& work) {
   Json::Array array;
   for (const auto& entry : work) {
@@ -327,7 +327,7 @@ Json work_to_json(const RunRecord::Work& work) {
                                    {"cycles", done.cycles},
                                    {"stall_cycles", done.stall_cycles},
                                    {"utilization_sum", done.utilization_sum},
-                                   {"traffic", traffic_to_json(done.traffic)},
+                                   {"traffic", to_json(done.traffic)},
                                    {"seconds", done.seconds}});
     }
   }

@@ -1,0 +1,299 @@
+#include "sim/experiment/run.h"
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <map>
+#include <random>
+
+#include "sim/experiment/files.h"
+#include "sim/experiment/json.h"
+#include "sim/experiment/run_directory.h"
+#include "tests/experiment/expect_error.h"
+#include "tests/experiment/tiny_run.h"
+
+namespace narrowmac {
+namespace {
+
+namespace fs = std::filesystem;
+
+RunOptions options_of(const TinyRun& run, const std::string& out) {
+  RunOptions options;
+  options.config = run / "run.toml";
+  options.out = run / out;
+  options.quiet = true;
+  options.threads = 1;
+  return options;
+}
+
+/// What must not depend on threads or on resumption: results, tables and weights, as bytes.
+std::map<std::string, std::string> outcome_of(const fs::path& directory) {
+  std::map<std::string, std::string> files;
+  const Json summary = Json::parse(read_file(directory / "summary.json"), "summary.json");
+  files["results"] = summary.at("results").to_text();
+  for (const char* name : {"config.toml", "steps.csv", "layers.csv", "observations.csv"}) {
+    files[name] = read_file(directory / name);
+  }
+  const std::string last = fmt::format("step-{}", summary.at("results").at("steps").integer());
+  for (const std::string& step : {std::string("step-0"), last}) {
+    for (const auto& entry : fs::directory_iterator(directory / "checkpoint" / step)) {
+      if (entry.path().extension() != ".npy") continue;
+      files[step + "/" + entry.path().filename().string()] = read_file(entry.path());
+    }
+  }
+  return files;
+}
+
+std::vector<std::string> lines_of(const fs::path& file) {
+  std::vector<std::string> lines;
+  std::string line;
+  for (const char c : read_file(file)) {
+    if (c != '\n') {
+      line += c;
+      continue;
+    }
+    lines.push_back(line);
+    line.clear();
+  }
+  return lines;
+}
+
+std::vector<std::string> names_in(const fs::path& folder) {
+  std::vector<std::string> names;
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    names.push_back(entry.path().filename().string());
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+TEST(Run, ADirectoryHoldsEverythingThatTheRunHasToSay) {
+  const TinyRun run;
+  const RunReport report = run_experiment(options_of(run, "out"));
+  EXPECT_EQ(report.outcome, RunOutcome::Finished);
+  EXPECT_EQ(report.steps, 30);
+  EXPECT_GT(report.test_accuracy, 0.5);
+  EXPECT_FALSE(report.diverged);
+
+  const std::vector<std::string> steps = lines_of(run / "out/steps.csv");
+  EXPECT_EQ(steps.front(), "step,epoch,loss,learning_rate");
+  ASSERT_EQ(steps.size(), 31U);
+  EXPECT_TRUE(steps[1].starts_with("1,1,")) << steps[1];
+  EXPECT_TRUE(steps[30].starts_with("30,3,")) << steps[30];
+
+  const std::vector<std::string> layers = lines_of(run / "out/layers.csv");
+  EXPECT_EQ(layers.front(),
+            "layer,pass,m,n,k,macs,cycles,stall_cycles,utilization,nonzero_ratio,full_swamping,"
+            "partial_swamping,overflow,underflow,vrr,nmse");
+  ASSERT_EQ(layers.size(), 6U) << "no BWD of the first layer";
+  EXPECT_TRUE(layers[1].starts_with("conv1,FWD,360,4,9,")) << layers[1];
+  EXPECT_TRUE(layers[5].starts_with("fc1,GRAD,144,10,10,")) << layers[5];
+  EXPECT_EQ(lines_of(run / "out/observations.csv").size(), 1U + 8 * 5)
+      << "steps 1, 5, ..., 29 of five GEMMs";
+}
+
+TEST(Run, CheckpointsKeepStepZeroAndTheLastTwoInPyTorchsLayouts) {
+  const TinyRun run;
+  (void)run_experiment(options_of(run, "out"));
+  EXPECT_EQ(names_in(run / "out/checkpoint"),
+            (std::vector<std::string>{"step-0", "step-20", "step-30"}));
+  std::map<std::string, std::vector<std::int64_t>> shapes;
+  for (const NamedTensor& tensor : read_tensors(run / "out/checkpoint/step-0")) {
+    shapes[tensor.name] = tensor.shape;
+  }
+  EXPECT_EQ(shapes.at("conv1.weight"), (std::vector<std::int64_t>{4, 1, 3, 3}));
+  EXPECT_EQ(shapes.at("fc1.weight"), (std::vector<std::int64_t>{10, 144}));
+  EXPECT_EQ(shapes.at("fc1.bias"), (std::vector<std::int64_t>{10}));
+}
+
+TEST(Run, ThreadsChangeNoBit) {
+  const TinyRun run;
+  RunOptions options = options_of(run, "one");
+  (void)run_experiment(options);
+  options.out = run / "two";
+  options.threads = 2;
+  (void)run_experiment(options);
+  EXPECT_EQ(outcome_of(run / "one"), outcome_of(run / "two"));
+}
+
+/// Runs in a child that is killed after a while; true if it had finished before.
+bool run_and_kill(const RunOptions& options, int microseconds) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    try {
+      (void)run_experiment(options);
+    } catch (const std::exception&) {
+      ::_exit(1);
+    }
+    ::_exit(0);
+  }
+  ::usleep(static_cast<useconds_t>(microseconds));
+  ::kill(child, SIGKILL);
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  EXPECT_TRUE(WIFSIGNALED(status) || WEXITSTATUS(status) == 0);
+  return WIFEXITED(status);
+}
+
+TEST(Run, ARunThatIsKilledAtAnyMomentResumesToTheSameBits) {
+  const TinyRun run;
+  (void)run_experiment(options_of(run, "whole"));
+  std::mt19937 random(7);
+  int kills = 0;
+  for (int round = 0; round < 3; ++round) {
+    RunOptions options = options_of(run, "killed" + std::to_string(round));
+    options.resume = true;
+    options.checkpoint_seconds = 0;
+    for (int i = 0; i < 12; ++i) {
+      if (run_and_kill(options, static_cast<int>(random() % 60000))) break;
+      ++kills;
+    }
+    (void)run_experiment(options);
+    EXPECT_EQ(outcome_of(run / "whole"), outcome_of(options.out));
+    EXPECT_EQ(names_in(options.out / "checkpoint").size(), 3U) << "no leftovers";
+  }
+  EXPECT_GT(kills, 3) << "the test must kill runs that are under way";
+}
+
+TEST(Run, AnInterruptedRunSaysSoAndGoesOn) {
+  const TinyRun run;
+  RunOptions options = options_of(run, "whole");
+  options.set = {"training.epochs=60"};
+  (void)run_experiment(options);
+  options.out = run / "stopped";
+  const pid_t child = ::fork();
+  if (child == 0) {
+    const RunReport report = run_experiment(options);
+    ::_exit(report.outcome == RunOutcome::Interrupted && report.signal == SIGTERM ? 0 : 1);
+  }
+  while (!fs::exists(options.out / "checkpoint/step-0")) ::usleep(1000);
+  ::kill(child, SIGTERM);
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  ASSERT_TRUE(WIFEXITED(status));
+  EXPECT_EQ(WEXITSTATUS(status), 0);
+  EXPECT_FALSE(fs::exists(options.out / "summary.json"));
+  options.resume = true;
+  EXPECT_EQ(run_experiment(options).outcome, RunOutcome::Finished);
+  EXPECT_EQ(outcome_of(run / "whole"), outcome_of(options.out));
+}
+
+TEST(Run, ADirectoryWithThisRunIsTakenUpWithResumeOnly) {
+  const TinyRun run;
+  RunOptions options = options_of(run, "out");
+  const RunReport first = run_experiment(options);
+  expect_error([&] { (void)run_experiment(options); },
+               {"found this run, finished", "accepted: --resume"});
+  options.resume = true;
+  const RunReport again = run_experiment(options);
+  EXPECT_EQ(again.outcome, RunOutcome::WasFinished);
+  EXPECT_EQ(again.summary_json, first.summary_json);
+  fs::remove(run / "out/summary.json");
+  options.resume = false;
+  expect_error([&] { (void)run_experiment(options); },
+               {"found this run, unfinished", "accepted: --resume to go on"});
+}
+
+TEST(Run, ADirectoryWithAnotherRunIsRefusedAndLeftAsItIs) {
+  const TinyRun run;
+  RunOptions options = options_of(run, "out");
+  (void)run_experiment(options);
+  const auto before = outcome_of(run / "out");
+  options.set = {"training.learning_rate=0.01"};
+  for (const bool resume : {false, true}) {
+    options.resume = resume;
+    expect_error([&] { (void)run_experiment(options); },
+                 {"found another run", "learning_rate = 0.05 there, learning_rate = 0.01 here"});
+  }
+  EXPECT_EQ(outcome_of(run / "out"), before);
+}
+
+TEST(Run, AFolderWithOtherFilesIsRefused) {
+  const TinyRun run;
+  run.write("thesis/chapter1.tex", "text");
+  RunOptions options = options_of(run, "thesis");
+  expect_error([&] { (void)run_experiment(options); }, {"chapter1.tex", "no run directory"});
+  EXPECT_EQ(names_in(run / "thesis"), std::vector<std::string>{"chapter1.tex"});
+  options.out = run / "run.toml";
+  expect_error([&] { (void)run_experiment(options); }, {"found a file", "accepted: a folder"});
+}
+
+TEST(Run, ADryRunPlansEveryGemmAndWritesNothing) {
+  const TinyRun run;
+  RunOptions options = options_of(run, "out");
+  options.dry_run = true;
+  const RunReport report = run_experiment(options);
+  EXPECT_EQ(report.outcome, RunOutcome::Planned);
+  EXPECT_FALSE(fs::exists(run / "out"));
+  EXPECT_EQ(report.plan.steps, 30);
+  ASSERT_EQ(report.plan.gemms.size(), 5U);
+  EXPECT_EQ(report.plan.gemms[0].shape, (GemmShape{360, 4, 9}));
+  // 32 x 32, os: ceil(360 / 32) folds of 9 + 32 + 32 - 2 cycles.
+  EXPECT_EQ(report.plan.gemms[0].cycles, 12 * 71);
+}
+
+TEST(Run, AnOrderThatALayerIsTooLongForIsRefusedBeforeAnythingIsComputed) {
+  const TinyRun run;
+  RunOptions options = options_of(run, "out");
+  options.set = {"array.dataflow=ws"};
+  expect_error([&] { (void)run_experiment(options); }, {"layer", "pass", "second accumulator"});
+  EXPECT_FALSE(fs::exists(run / "out"));
+}
+
+TEST(Run, TheFp32RunHasTimesAndShapesButNoCyclesAndNoLosses) {
+  const TinyRun run;
+  RunOptions options = options_of(run, "out");
+  options.set = {"mac=false", "formats=false"};
+  (void)run_experiment(options);
+  const std::vector<std::string> layers = lines_of(run / "out/layers.csv");
+  // 3 epochs of 96 images: 36 positions x 4 channels x 9 products each.
+  EXPECT_EQ(layers.at(1), "conv1,FWD,360,4,9,373248,,,,,,,,,,");
+}
+
+TEST(Run, ADivergedRunIsAResult) {
+  const TinyRun run;
+  RunOptions options = options_of(run, "out");
+  options.set = {"training.learning_rate=1e30", "training.loss_scale=1", "mac=false",
+                 "formats=false"};
+  const RunReport report = run_experiment(options);
+  EXPECT_EQ(report.outcome, RunOutcome::Finished);
+  EXPECT_TRUE(report.diverged);
+  EXPECT_LT(report.steps, 30);
+  EXPECT_FALSE(report.train_loss.has_value());
+}
+
+TEST(Run, AFullDiskIsAnErrorThatKeepsEarlierResults) {
+  const TinyRun run;
+  (void)run_experiment(options_of(run, "whole"));
+  RunOptions options = options_of(run, "full");
+  const pid_t child = ::fork();
+  if (child == 0) {
+    rlimit limit{};
+    ::getrlimit(RLIMIT_FSIZE, &limit);
+    limit.rlim_cur = 3000;  // fc1.weight.npy does not fit
+    ::setrlimit(RLIMIT_FSIZE, &limit);
+    try {
+      (void)run_experiment(options);
+    } catch (const Error& error) {
+      const bool names_file =
+          std::string(error.what()).find(".npy: cannot write") != std::string::npos;
+      ::_exit(error.kind() == Error::Kind::System && names_file ? 0 : 1);
+    }
+    ::_exit(2);
+  }
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  ASSERT_TRUE(WIFEXITED(status));
+  EXPECT_EQ(WEXITSTATUS(status), 0);
+  options.resume = true;
+  (void)run_experiment(options);
+  EXPECT_EQ(outcome_of(run / "whole"), outcome_of(run / "full"));
+}
+
+}  // namespace
+}  // namespace narrowmac
