@@ -140,7 +140,7 @@ void read_schedule(const ConfigTable& table, Schedule& schedule) {
     const ConfigTable step = table.table("schedule");
     schedule.kind = Schedule::Kind::Step;
     schedule.milestones = step.integers("milestones");
-    schedule.factor = number_in(step, "factor", schedule.factor, 0, 1e9, "at least 0");
+    schedule.factor = number_in(step, "factor", schedule.factor, 0, 1e9, "at least 0, below 1e9");
     for (std::size_t i = 0; i < schedule.milestones.size(); ++i) {
       if (schedule.milestones[i] <= (i == 0 ? 0 : schedule.milestones[i - 1])) {
         throw step.error("milestones", "accepted: epochs, at least 1, in ascending order");
@@ -172,10 +172,10 @@ void read_training(const ConfigTable& root, TrainingSettings& training) {
   training.batch = table.integer_or("batch", training.batch, 1, 1'000'000);
   if (table.has("optimizer")) (void)table.choice("optimizer", {"sgd"});
   training.learning_rate =
-      number_in(table, "learning_rate", training.learning_rate, 0, 1e9, "at least 0");
+      number_in(table, "learning_rate", training.learning_rate, 0, 1e9, "at least 0, below 1e9");
   training.momentum = number_in(table, "momentum", training.momentum, 0, 1, "at least 0, below 1");
   training.weight_decay =
-      number_in(table, "weight_decay", training.weight_decay, 0, 1e9, "at least 0");
+      number_in(table, "weight_decay", training.weight_decay, 0, 1e9, "at least 0, below 1e9");
   read_schedule(table, training.schedule);
   read_loss_scale(table, training.loss_scale);
   training.shuffle = table.boolean_or("shuffle", training.shuffle);

@@ -91,6 +91,7 @@ void Sweep::run() {
       options_.jobs > 0 ? options_.jobs
                         : std::max(1, static_cast<int>(std::thread::hardware_concurrency())));
   work_at_start_ = work_done();
+  write_table();
   bool stopping = false;
   for (;;) {
     collect();

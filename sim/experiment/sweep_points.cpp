@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <cctype>
+#include <charconv>
 #include <limits>
 #include <map>
 #include <optional>
@@ -73,16 +74,24 @@ void collect(const ConfigTable& table, const std::string& prefix,
   }
 }
 
-std::string unquoted(const std::string& toml) {
+/// A TOML value as people write it: strings without quotes, numbers with as few digits as say the
+/// same.
+std::string readable(const std::string& toml) {
   const bool quoted = toml.size() >= 2 && (toml.front() == '"' || toml.front() == '\'');
-  return quoted ? toml.substr(1, toml.size() - 2) : toml;
+  if (quoted) return toml.substr(1, toml.size() - 2);
+  double value = 0;
+  const char* end = toml.data() + toml.size();
+  const auto parsed = std::from_chars(toml.data(), end, value);
+  const bool is_float = toml.find_first_of(".e") != std::string::npos;
+  return is_float && parsed.ec == std::errc() && parsed.ptr == end ? fmt::format("{}", value)
+                                                                   : toml;
 }
 
 std::string default_label(const std::vector<Assignment>& assignments) {
   std::vector<std::string> parts;
   for (const Assignment& assignment : assignments) {
     if (assignment.is_table) continue;
-    parts.push_back(fmt::format("{}={}", assignment.key, unquoted(assignment.value)));
+    parts.push_back(fmt::format("{}={}", assignment.key, readable(assignment.value)));
   }
   return parts.empty() ? "base" : fmt::format("{}", fmt::join(parts, ", "));
 }
@@ -170,7 +179,7 @@ SweepPoint make_point(const fs::path& base, const std::vector<std::string>& set,
   SweepPoint point;
   point.label = variation.label;
   for (const Assignment& assignment : variation.assignments) {
-    if (!assignment.is_table) point.values.emplace_back(assignment.key, unquoted(assignment.value));
+    if (!assignment.is_table) point.values.emplace_back(assignment.key, readable(assignment.value));
   }
   try {
     point.config = parse_run_config(root, base);

@@ -163,7 +163,7 @@ TEST(Run, ARunThatIsKilledAtAnyMomentResumesToTheSameBits) {
 TEST(Run, AnInterruptedRunSaysSoAndGoesOn) {
   const TinyRun run;
   RunOptions options = options_of(run, "whole");
-  options.set = {"training.epochs=60"};
+  options.set = {"training.batch=1", "training.epochs=8"};
   (void)run_experiment(options);
   options.out = run / "stopped";
   const pid_t child = ::fork();
@@ -258,7 +258,7 @@ TEST(Run, TheFp32RunHasTimesAndShapesButNoCyclesAndNoLosses) {
 TEST(Run, ADivergedRunIsAResult) {
   const TinyRun run;
   RunOptions options = options_of(run, "out");
-  options.set = {"training.learning_rate=1e30", "training.loss_scale=1", "mac=false",
+  options.set = {"training.learning_rate=1e8", "training.loss_scale=1", "mac=false",
                  "formats=false"};
   const RunReport report = run_experiment(options);
   EXPECT_EQ(report.outcome, RunOutcome::Finished);

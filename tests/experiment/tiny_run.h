@@ -36,7 +36,7 @@ class TinyRun : public TemporaryDirectory {
     std::string images = big_endian(0x803) + big_endian(count) + big_endian(6) + big_endian(6);
     std::string labels = big_endian(0x801) + big_endian(count);
     for (std::uint32_t i = 0; i < count; ++i) {
-      const std::uint32_t label = random() % 10;
+      const auto label = static_cast<std::uint32_t>(random() % 10);
       for (std::uint32_t pixel = 0; pixel < 36; ++pixel) {
         images.push_back(static_cast<char>(pixel == 2 * label ? 250 : random() % 60));
       }
