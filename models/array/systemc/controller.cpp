@@ -53,16 +53,16 @@ void Controller::request_psums(std::uint64_t half) {
 void Controller::store_outputs(std::uint64_t half, std::int64_t bytes) {
   if (bytes == 0) return;
   sc_core::sc_time delay;
-  transport(psum_fill, tlm::TLM_READ_COMMAND, half, bytes, delay);
-  transport(dram, tlm::TLM_WRITE_COMMAND, half, bytes, delay);
+  transport(psum_fill, payload_, tlm::TLM_READ_COMMAND, half, bytes, delay);
+  transport(dram, payload_, tlm::TLM_WRITE_COMMAND, half, bytes, delay);
   halves_[half].written = sc_core::sc_time_stamp() + delay;
 }
 
 void Controller::fetch(Socket& scratchpad, std::uint64_t half, std::int64_t bytes) {
   if (bytes == 0) return;
   sc_core::sc_time delay;
-  transport(dram, tlm::TLM_READ_COMMAND, half, bytes, delay);
-  transport(scratchpad, tlm::TLM_WRITE_COMMAND, half, bytes, delay);
+  transport(dram, payload_, tlm::TLM_READ_COMMAND, half, bytes, delay);
+  transport(scratchpad, payload_, tlm::TLM_WRITE_COMMAND, half, bytes, delay);
   halves_[half].ready = sc_core::sc_time_stamp() + delay;
 }
 

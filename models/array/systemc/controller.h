@@ -44,6 +44,7 @@ class Controller : public sc_core::sc_module {
   /// Waits until the cycle that holds `time`; returns the cycles waited.
   std::int64_t wait_for(const sc_core::sc_time& time);
 
+  tlm::tlm_generic_payload payload_;
   std::array<Half, 2> halves_;
   StallCauses stalls_;
   std::int64_t folds_ = 0;

@@ -36,9 +36,9 @@ void HostPort::serve() {
 
 void HostPort::execute() {
   if (!array->compute(*job_)) return;
-  const sc_core::sc_time start = sc_core::sc_time_stamp();
+  const std::int64_t start = whole_cycles(sc_core::sc_time_stamp());
   controller_.execute(*job_, bytes_);
-  elapsed_cycles_ = whole_cycles(sc_core::sc_time_stamp() - start);
+  elapsed_cycles_ = whole_cycles(sc_core::sc_time_stamp()) - start;
 }
 
 }  // namespace narrowmac

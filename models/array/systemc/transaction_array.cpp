@@ -38,10 +38,10 @@ void TransactionArray::compute_values() {
 void TransactionArray::run(const Slice& slice, std::uint64_t half) {
   // The ports work side by side; psums are read and written through one.
   sc_core::sc_time a_time, b_time, psum_time;
-  transport(a_port, tlm::TLM_READ_COMMAND, half, slice.a_read, a_time);
-  transport(b_port, tlm::TLM_READ_COMMAND, half, slice.b_read, b_time);
-  transport(psum_port, tlm::TLM_READ_COMMAND, half, slice.psum_read, psum_time);
-  transport(psum_port, tlm::TLM_WRITE_COMMAND, half, slice.psum_write, psum_time);
+  transport(a_port, payload_, tlm::TLM_READ_COMMAND, half, slice.a_read, a_time);
+  transport(b_port, payload_, tlm::TLM_READ_COMMAND, half, slice.b_read, b_time);
+  transport(psum_port, payload_, tlm::TLM_READ_COMMAND, half, slice.psum_read, psum_time);
+  transport(psum_port, payload_, tlm::TLM_WRITE_COMMAND, half, slice.psum_write, psum_time);
   const std::int64_t compute = slice.cycles.total();
   const std::int64_t busy = std::max(compute, whole_cycles(std::max({a_time, b_time, psum_time})));
   wait(cycles(busy));

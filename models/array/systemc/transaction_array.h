@@ -33,6 +33,7 @@ class TransactionArray : public sc_core::sc_module, public ArrayIf {
  private:
   void compute_values();
 
+  tlm::tlm_generic_payload payload_;
   const PlatformJob* job_ = nullptr;
   sc_core::sc_event requested_, computed_;
   std::optional<GemmStatistics> statistics_;

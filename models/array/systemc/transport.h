@@ -14,9 +14,8 @@ namespace narrowmac {
 /// Moves `bytes` to or from half `half` of a target and adds the time it takes to `delay`. Payloads
 /// carry lengths only: values are computed in one kernel call and never travel.
 template <typename Socket>
-void transport(Socket& socket, tlm::tlm_command command, std::uint64_t half, std::int64_t bytes,
-               sc_core::sc_time& delay) {
-  tlm::tlm_generic_payload payload;
+void transport(Socket& socket, tlm::tlm_generic_payload& payload, tlm::tlm_command command,
+               std::uint64_t half, std::int64_t bytes, sc_core::sc_time& delay) {
   payload.set_command(command);
   payload.set_address(half);
   payload.set_data_ptr(nullptr);
