@@ -1,5 +1,6 @@
 #include "models/array/platform.h"
 
+#include <exception>
 #include <systemc>
 
 #include "models/array/schedule.h"
@@ -101,9 +102,10 @@ PlatformResult Platform::run(const PlatformJob& job) {
   modules_->configure(job.array.memory);
   modules_->host.post(job, bytes);
   sc_core::sc_start();
-  if (modules_->array.failure()) std::rethrow_exception(modules_->array.failure());
-  if (modules_->host.failure()) std::rethrow_exception(modules_->host.failure());
-  if (!modules_->host.idle()) {
+  for (const auto& failure : {modules_->host.failure(), modules_->controller.failure()}) {
+    if (failure) std::rethrow_exception(failure);
+  }
+  if (!modules_->host.done()) {
     throw Error("the SystemC simulation stopped before the GEMM was done", Error::Kind::System);
   }
 
@@ -112,7 +114,7 @@ PlatformResult Platform::run(const PlatformJob& job) {
   result.timing.stalls = modules_->controller.stalls();
   result.timing.stalls.scratchpad = modules_->array.port_stalls();
   result.timing.traffic = modules_->traffic();
-  result.elapsed_cycles = modules_->host.elapsed_cycles();
+  result.elapsed_cycles = modules_->controller.elapsed_cycles();
   result.statistics = modules_->array.statistics();
   return result;
 }

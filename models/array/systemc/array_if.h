@@ -8,14 +8,15 @@
 
 namespace narrowmac {
 
-/// What the controller knows of an array, whatever its fidelity.
+/// What host port and controller know of an array, whatever its fidelity.
 class ArrayIf : public virtual sc_core::sc_interface {
  public:
-  /// Computes all values of the job's GEMM; takes no simulated time. Returns false if that failed:
-  /// the array keeps the exception for failure().
-  virtual bool compute(const PlatformJob& job) = 0;
-  /// Moves the slice's operands and sums through the scratchpads' halves and spends its cycles.
-  virtual void run(const Slice& slice, std::uint64_t half) = 0;
+  /// Computes all values of a job's GEMM, which starts now; takes no simulated time. Throws as
+  /// gemm() does.
+  virtual void compute(const PlatformJob& job) = 0;
+  /// Starts a slice on the operands and sums in the scratchpads' halves `half`; returns the cycles
+  /// until it is done.
+  virtual std::int64_t start(const Slice& slice, std::uint64_t half) = 0;
 };
 
 }  // namespace narrowmac

@@ -6,6 +6,16 @@
 #include "models/array/systemc/transport.h"
 
 namespace narrowmac {
+namespace {
+
+std::int64_t now() { return whole_cycles(sc_core::sc_time_stamp()); }
+
+/// Cycles until the one that holds `time`.
+std::int64_t until(const sc_core::sc_time& time) {
+  return std::max<std::int64_t>(0, whole_cycles(time) - now());
+}
+
+}  // namespace
 
 Controller::Controller(const sc_core::sc_module_name& name)
     : sc_core::sc_module(name),
@@ -13,34 +23,92 @@ Controller::Controller(const sc_core::sc_module_name& name)
       dram("dram"),
       a_fill("a_fill"),
       b_fill("b_fill"),
-      psum_fill("psum_fill") {}
-
-void Controller::execute(const PlatformJob& job, const ElementBytes& bytes) {
-  FoldSchedule schedule(job.problem.shape(), job.array, bytes);
-  folds_ = schedule.folds();
-  stalls_ = {};
-  halves_ = {};
-  for (const std::uint64_t half : {0U, 1U}) request_operands(schedule, half);
-  std::int64_t* waiting = &stalls_.first_load;
-  for (std::uint64_t half = 0; halves_[half].valid; half ^= 1U) {
-    *waiting += wait_for(halves_[half].ready);
-    waiting = &stalls_.operands;
-    stalls_.write_back += wait_for(halves_[half].written);
-    array->run(halves_[half].slice, half);
-    // Operands go first: the array waits for them. Psums go last: they may be what is being stored.
-    const std::int64_t outputs = halves_[half].slice.psum_store;
-    request_operands(schedule, half);
-    store_outputs(half, outputs);
-    request_psums(half);
-  }
-  stalls_.write_back += wait_for(std::max(halves_[0].written, halves_[1].written));
+      psum_fill("psum_fill") {
+  SC_METHOD(run);
+  sensitive << started_;
+  dont_initialize();
 }
 
-void Controller::request_operands(FoldSchedule& schedule, std::uint64_t half) {
+void Controller::start(const GemmShape& shape, const ArrayDesign& design,
+                       const ElementBytes& bytes) {
+  schedule_.emplace(shape, design, bytes);
+  folds_ = schedule_->folds();
+  stalls_ = {};
+  halves_ = {};
+  half_ = 0;
+  first_ = true;
+  failure_ = nullptr;
+  start_cycle_ = now();
+  for (const std::uint64_t half : {0U, 1U}) request_operands(half);
+  phase_ = halves_[0].valid ? Phase::AwaitData : Phase::AwaitStores;
+  started_.notify(sc_core::SC_ZERO_TIME);
+}
+
+void Controller::run() {
+  // What leaves a SystemC process loses its type and ends the simulation: the platform rethrows it
+  // outside.
+  try {
+    while (phase_ != Phase::Done) {
+      const std::int64_t wait = advance();
+      if (wait == 0) continue;
+      next_trigger(cycles(wait));
+      return;
+    }
+  } catch (...) {
+    failure_ = std::current_exception();
+    phase_ = Phase::Done;
+  }
+  elapsed_cycles_ = now() - start_cycle_;
+  done_.notify(cycles(1));
+}
+
+std::int64_t Controller::advance() {
+  std::int64_t wait = 0;
+  switch (phase_) {
+    case Phase::AwaitData:
+      wait = until(halves_[half_].ready);
+      (first_ ? stalls_.first_load : stalls_.operands) += wait;
+      first_ = false;
+      phase_ = Phase::AwaitRoom;
+      break;
+    case Phase::AwaitRoom:
+      wait = until(halves_[half_].written);
+      stalls_.write_back += wait;
+      phase_ = Phase::Compute;
+      break;
+    case Phase::Compute:
+      wait = array->start(halves_[half_].slice, half_);
+      phase_ = Phase::Finish;
+      break;
+    case Phase::Finish:
+      finish_slice();
+      break;
+    case Phase::AwaitStores:
+      wait = until(std::max(halves_[0].written, halves_[1].written));
+      stalls_.write_back += wait;
+      phase_ = Phase::Done;
+      break;
+    case Phase::Done:
+      break;
+  }
+  return wait;
+}
+
+void Controller::finish_slice() {
+  // Operands go first: the array waits for them. Psums go last: they may be what is being stored.
+  const std::int64_t outputs = halves_[half_].slice.psum_store;
+  request_operands(half_);
+  store_outputs(half_, outputs);
+  request_psums(half_);
+  half_ ^= 1U;
+  phase_ = halves_[half_].valid ? Phase::AwaitData : Phase::AwaitStores;
+}
+
+void Controller::request_operands(std::uint64_t half) {
   Half& next = halves_[half];
-  next.valid = !schedule.done();
+  next.valid = !schedule_->done();
   if (!next.valid) return;
-  next.slice = schedule.next();
+  next.slice = schedule_->next();
   next.ready = sc_core::SC_ZERO_TIME;
   fetch(a_fill, half, next.slice.a_fetch);
   fetch(b_fill, half, next.slice.b_fetch);
@@ -64,13 +132,6 @@ void Controller::fetch(Socket& scratchpad, std::uint64_t half, std::int64_t byte
   transport(dram, payload_, tlm::TLM_READ_COMMAND, half, bytes, delay);
   transport(scratchpad, payload_, tlm::TLM_WRITE_COMMAND, half, bytes, delay);
   halves_[half].ready = sc_core::sc_time_stamp() + delay;
-}
-
-std::int64_t Controller::wait_for(const sc_core::sc_time& time) {
-  const std::int64_t missing = whole_cycles(time) - whole_cycles(sc_core::sc_time_stamp());
-  if (missing <= 0) return 0;
-  wait(cycles(missing));
-  return missing;
 }
 
 }  // namespace narrowmac

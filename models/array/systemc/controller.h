@@ -4,6 +4,8 @@
 
 #include <array>
 #include <cstdint>
+#include <exception>
+#include <optional>
 #include <systemc>
 
 #include "models/array/schedule.h"
@@ -12,21 +14,27 @@
 namespace narrowmac {
 
 /// Works through the slices of a GEMM: fetches the operands of the next slices while the array
-/// computes, starts the array when a slice's data are there, and writes outputs back. Called from
-/// the host port's thread.
+/// computes, starts the array when a slice's data are there, and writes outputs back.
 class Controller : public sc_core::sc_module {
  public:
   using Socket = tlm_utils::simple_initiator_socket<Controller>;
   sc_core::sc_port<ArrayIf> array;
   Socket dram, a_fill, b_fill, psum_fill;
 
+  SC_HAS_PROCESS(Controller);
   explicit Controller(const sc_core::sc_module_name& name);
 
-  /// Spends the job's time; returns at a whole cycle, when the last byte has been written.
-  void execute(const PlatformJob& job, const ElementBytes& bytes);
-  /// Of the last job; without the stalls that the array itself counts.
+  /// Begins to spend a GEMM's time. Throws Error as FoldSchedule does.
+  void start(const GemmShape& shape, const ArrayDesign& design, const ElementBytes& bytes);
+  /// Notified one idle cycle after the last byte has been written, so that the next job finds an
+  /// idle channel.
+  [[nodiscard]] const sc_core::sc_event& done() const { return done_; }
+
+  /// Of the last job; stalls without those that the array itself counts.
   [[nodiscard]] const StallCauses& stalls() const { return stalls_; }
   [[nodiscard]] std::int64_t folds() const { return folds_; }
+  [[nodiscard]] std::int64_t elapsed_cycles() const { return elapsed_cycles_; }
+  [[nodiscard]] const std::exception_ptr& failure() const { return failure_; }
 
  private:
   /// The slice that works, or will work, in one half of the scratchpads.
@@ -36,18 +44,30 @@ class Controller : public sc_core::sc_module {
     sc_core::sc_time ready;    ///< all its data have arrived
     sc_core::sc_time written;  ///< the last write-back from this half has left it
   };
+  /// What to do next; the time to wait for comes with it.
+  enum class Phase : std::uint8_t { AwaitData, AwaitRoom, Compute, Finish, AwaitStores, Done };
 
-  void request_operands(FoldSchedule& schedule, std::uint64_t half);
+  void run();
+  /// Does one phase; returns the cycles until the next one may begin.
+  std::int64_t advance();
+  void finish_slice();
+  void request_operands(std::uint64_t half);
   void request_psums(std::uint64_t half);
   void store_outputs(std::uint64_t half, std::int64_t bytes);
   void fetch(Socket& scratchpad, std::uint64_t half, std::int64_t bytes);
-  /// Waits until the cycle that holds `time`; returns the cycles waited.
-  std::int64_t wait_for(const sc_core::sc_time& time);
 
+  sc_core::sc_event started_, done_;
   tlm::tlm_generic_payload payload_;
+  std::optional<FoldSchedule> schedule_;
   std::array<Half, 2> halves_;
+  std::uint64_t half_ = 0;  ///< in which the array works
+  Phase phase_ = Phase::Done;
+  bool first_ = true;
+  std::int64_t start_cycle_ = 0;
   StallCauses stalls_;
   std::int64_t folds_ = 0;
+  std::int64_t elapsed_cycles_ = 0;
+  std::exception_ptr failure_;
 };
 
 }  // namespace narrowmac

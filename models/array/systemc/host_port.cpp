@@ -1,12 +1,15 @@
 #include "models/array/systemc/host_port.h"
 
-#include "models/array/systemc/clock.h"
-
 namespace narrowmac {
 
 HostPort::HostPort(const sc_core::sc_module_name& name, Controller& controller)
     : sc_core::sc_module(name), array("array"), controller_(controller) {
-  SC_THREAD(serve);
+  SC_METHOD(serve);
+  sensitive << posted_;
+  dont_initialize();
+  SC_METHOD(finish);
+  sensitive << controller_.done() << failed_;
+  dont_initialize();
 }
 
 void HostPort::post(const PlatformJob& job, const ElementBytes& bytes) {
@@ -17,28 +20,20 @@ void HostPort::post(const PlatformJob& job, const ElementBytes& bytes) {
 }
 
 void HostPort::serve() {
-  while (true) {
-    if (job_ == nullptr) wait(posted_);
-    // What leaves a SystemC process loses its type and ends the simulation: run() rethrows it
-    // outside.
-    try {
-      execute();
-    } catch (const sc_core::sc_unwind_exception&) {
-      throw;
-    } catch (...) {
-      failure_ = std::current_exception();
-    }
-    job_ = nullptr;
-    wait(cycles(1));  // between jobs: the DRAM channel is idle when the next one starts
-    sc_core::sc_pause();
+  // What leaves a SystemC process loses its type and ends the simulation: the platform rethrows it
+  // outside.
+  try {
+    array->compute(*job_);
+    controller_.start(job_->problem.shape(), job_->array, bytes_);
+  } catch (...) {
+    failure_ = std::current_exception();
+    failed_.notify(sc_core::SC_ZERO_TIME);
   }
 }
 
-void HostPort::execute() {
-  if (!array->compute(*job_)) return;
-  const std::int64_t start = whole_cycles(sc_core::sc_time_stamp());
-  controller_.execute(*job_, bytes_);
-  elapsed_cycles_ = whole_cycles(sc_core::sc_time_stamp()) - start;
+void HostPort::finish() {
+  job_ = nullptr;
+  sc_core::sc_pause();
 }
 
 }  // namespace narrowmac

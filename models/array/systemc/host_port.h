@@ -1,6 +1,5 @@
 #pragma once
 
-#include <cstdint>
 #include <exception>
 #include <systemc>
 
@@ -11,7 +10,11 @@
 namespace narrowmac {
 
 /// The door between the program and the simulation: post() from outside, then sc_start(); the port
-/// hands the job to controller and array and calls sc_pause() when it is done.
+/// hands the job to array and controller and calls sc_pause() when it is done.
+///
+/// All processes of the platform are methods, not threads: they run on the program's own stack, so
+/// kernels, task scheduler and sanitizers find what they expect, and a slice costs no context
+/// switch.
 class HostPort : public sc_core::sc_module {
  public:
   sc_core::sc_port<ArrayIf> array;
@@ -20,20 +23,18 @@ class HostPort : public sc_core::sc_module {
   HostPort(const sc_core::sc_module_name& name, Controller& controller);
 
   void post(const PlatformJob& job, const ElementBytes& bytes);
-  /// Of the last job: how long it took, and what was thrown inside the simulation.
-  [[nodiscard]] std::int64_t elapsed_cycles() const { return elapsed_cycles_; }
+  /// Of the last job: whether it is done, and what was thrown when its values were computed.
+  [[nodiscard]] bool done() const { return job_ == nullptr; }
   [[nodiscard]] const std::exception_ptr& failure() const { return failure_; }
-  [[nodiscard]] bool idle() const { return job_ == nullptr; }
 
  private:
   void serve();
-  void execute();
+  void finish();
 
   Controller& controller_;
-  sc_core::sc_event posted_;
+  sc_core::sc_event posted_, failed_;
   const PlatformJob* job_ = nullptr;
   ElementBytes bytes_;
-  std::int64_t elapsed_cycles_ = 0;
   std::exception_ptr failure_;
 };
 

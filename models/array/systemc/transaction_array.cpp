@@ -8,34 +8,15 @@
 namespace narrowmac {
 
 TransactionArray::TransactionArray(const sc_core::sc_module_name& name)
-    : sc_core::sc_module(name), a_port("a_port"), b_port("b_port"), psum_port("psum_port") {
-  // A method, not a thread: the kernel runs on the program's own stack, which its task scheduler
-  // and the sanitizers know.
-  SC_METHOD(compute_values);
-  sensitive << requested_;
-  dont_initialize();
-}
+    : sc_core::sc_module(name), a_port("a_port"), b_port("b_port"), psum_port("psum_port") {}
 
-bool TransactionArray::compute(const PlatformJob& job) {
-  job_ = &job;
+void TransactionArray::compute(const PlatformJob& job) {
   spent_ = {};
   port_stalls_ = 0;
-  requested_.notify(sc_core::SC_ZERO_TIME);
-  wait(computed_);
-  return failure_ == nullptr;
+  statistics_ = gemm(job.problem, job.out, job.observe);
 }
 
-void TransactionArray::compute_values() {
-  failure_ = nullptr;
-  try {
-    statistics_ = gemm(job_->problem, job_->out, job_->observe);
-  } catch (...) {
-    failure_ = std::current_exception();
-  }
-  computed_.notify(sc_core::SC_ZERO_TIME);
-}
-
-void TransactionArray::run(const Slice& slice, std::uint64_t half) {
+std::int64_t TransactionArray::start(const Slice& slice, std::uint64_t half) {
   // The ports work side by side; psums are read and written through one.
   sc_core::sc_time a_time, b_time, psum_time;
   transport(a_port, payload_, tlm::TLM_READ_COMMAND, half, slice.a_read, a_time);
@@ -44,9 +25,9 @@ void TransactionArray::run(const Slice& slice, std::uint64_t half) {
   transport(psum_port, payload_, tlm::TLM_WRITE_COMMAND, half, slice.psum_write, psum_time);
   const std::int64_t compute = slice.cycles.total();
   const std::int64_t busy = std::max(compute, whole_cycles(std::max({a_time, b_time, psum_time})));
-  wait(cycles(busy));
   spent_ += slice.cycles;
   port_stalls_ += busy - compute;
+  return busy;
 }
 
 }  // namespace narrowmac

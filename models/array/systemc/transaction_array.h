@@ -3,7 +3,6 @@
 #include <tlm_utils/simple_initiator_socket.h>
 
 #include <cstdint>
-#include <exception>
 #include <optional>
 #include <systemc>
 
@@ -11,33 +10,27 @@
 
 namespace narrowmac {
 
-/// The array at transaction level: one kernel call for the values, one wait per slice for the time.
+/// The array at transaction level: one kernel call for the values, one delay per slice for the
+/// time.
 class TransactionArray : public sc_core::sc_module, public ArrayIf {
  public:
   tlm_utils::simple_initiator_socket<TransactionArray> a_port;
   tlm_utils::simple_initiator_socket<TransactionArray> b_port;
   tlm_utils::simple_initiator_socket<TransactionArray> psum_port;
 
-  SC_HAS_PROCESS(TransactionArray);
   explicit TransactionArray(const sc_core::sc_module_name& name);
 
-  bool compute(const PlatformJob& job) override;
-  void run(const Slice& slice, std::uint64_t half) override;
+  void compute(const PlatformJob& job) override;
+  std::int64_t start(const Slice& slice, std::uint64_t half) override;
 
   /// Of the last job.
   [[nodiscard]] const CycleParts& cycles_spent() const { return spent_; }
   [[nodiscard]] std::int64_t port_stalls() const { return port_stalls_; }
   [[nodiscard]] const std::optional<GemmStatistics>& statistics() const { return statistics_; }
-  [[nodiscard]] const std::exception_ptr& failure() const { return failure_; }
 
  private:
-  void compute_values();
-
   tlm::tlm_generic_payload payload_;
-  const PlatformJob* job_ = nullptr;
-  sc_core::sc_event requested_, computed_;
   std::optional<GemmStatistics> statistics_;
-  std::exception_ptr failure_;
   CycleParts spent_;
   std::int64_t port_stalls_ = 0;
 };
