@@ -115,7 +115,13 @@ const toml::node* look(ConfigTable::Document& document, std::string_view table,
 const toml::node& need(const ConfigTable& table, ConfigTable::Document& document,
                        std::string_view path, std::string_view key) {
   const toml::node* node = look(document, path, key);
-  if (node == nullptr) throw table.error(key, "is missing");
+  if (node == nullptr) {
+    const std::string misspelt = nearest(key, table.keys());
+    throw table.error(
+        key, misspelt.empty() || document.read.count(config_path::join(path, misspelt)) != 0
+                 ? "is missing"
+                 : fmt::format("is missing; is '{}' meant?", misspelt));
+  }
   document.read.insert(config_path::join(path, key));
   return *node;
 }

@@ -40,6 +40,8 @@ TEST(ParseMac, OperandsAndAccumulatorAreRequired) {
   EXPECT_EQ(refusal("[mac]\nb = 'e5m2'\naccumulator = 'e6m9'\n"), "mac.toml:1: mac.a: is missing");
   EXPECT_EQ(refusal("[mac]\na = 'e5m2'\naccumulator = 'e6m9'\n"), "mac.toml:1: mac.b: is missing");
   EXPECT_EQ(refusal(kOperands), "mac.toml:1: mac.accumulator: is missing");
+  EXPECT_EQ(refusal(kOperands + "acumulator = 'e6m9'\n"),
+            "mac.toml:1: mac.accumulator: is missing; is 'acumulator' meant?");
 }
 
 TEST(ParseMac, AnUnknownFormatIsNamedWithItsKey) {

@@ -1,0 +1,17 @@
+#pragma once
+
+#include "sim/cli/options.h"
+
+namespace narrowmac {
+
+// One function per subcommand, each in a file of its own. They print results to standard output,
+// log to standard error, return the exit code, and throw Error.
+
+int formats_command(const FormatsCommand& command, OutputFormat format);
+int list_command(const ListCommand& command, OutputFormat format);
+int gemm_command(const GemmCommand& command, OutputFormat format);
+int explain_command(const ExplainCommand& command, OutputFormat format);
+int run_command(const RunCommand& command, OutputFormat format);
+int sweep_command(const SweepCommand& command, OutputFormat format);
+
+}  // namespace narrowmac

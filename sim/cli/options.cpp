@@ -1,0 +1,231 @@
+#include "sim/cli/options.h"
+
+#include <fmt/core.h>
+
+#include <CLI/CLI.hpp>
+#include <sstream>
+
+#include "models/design/error.h"
+#include "sim/cli/results.h"
+
+namespace narrowmac {
+namespace {
+
+/// What CLI11 fills before it is understood.
+struct Parsed {
+  std::string format = "table";
+  bool quiet = false;
+  int threads = 0;
+  std::string dataflow;
+  std::string psum;
+  std::string c0;
+  std::string array;
+  std::string statistics;
+  FormatsCommand formats;
+  GemmCommand gemm;
+  ExplainCommand explain;
+  RunCommand run;
+  SweepCommand sweep;
+};
+
+CLI::App* add_command(CLI::App& app, Parsed& parsed, const std::string& name,
+                      const std::string& description, const std::string& examples) {
+  CLI::App* command = app.add_subcommand(name, description);
+  command->footer("Examples:\n" + examples);
+  command->add_option("--format", parsed.format, "How results are printed")
+      ->check(CLI::IsMember({"table", "csv", "json"}))
+      ->capture_default_str();
+  command->add_flag("--quiet", parsed.quiet, "No log and no progress on standard error");
+  return command;
+}
+
+void add_threads(CLI::App& command, Parsed& parsed) {
+  command
+      .add_option("--threads", parsed.threads,
+                  "Threads; results do not depend on it (default: all cores)")
+      ->check(CLI::Range(1, 4096));
+}
+
+void add_formats(CLI::App& app, Parsed& parsed) {
+  CLI::App* command =
+      add_command(app, parsed, "formats", "What number formats hold: bits, range, special values",
+                  "  narrowmac formats\n"
+                  "  narrowmac formats e5m2 fx16.-4 --format json\n");
+  command->add_option(
+      "FORMAT", parsed.formats.formats,
+      "eXmY, e4m3fn, fxW.F, ufxW.F, intW, uintW, fp32, fp16, bf16 (default: the common ones)");
+}
+
+void add_gemm(CLI::App& app, Parsed& parsed) {
+  CLI::App* command = add_command(
+      app, parsed, "gemm", "One matrix product C = A B with the exact bits of a MAC design",
+      "  narrowmac gemm --mac configs/macs/e5m2-e6m9.toml --a A.npy --b B.npy --out C.npy\n"
+      "  narrowmac gemm --mac MAC.toml --a A.npy --b B.npy --c C0.npy --out C.npy --stats "
+      "stats.json\n"
+      "  narrowmac gemm --mac MAC.toml --a A.npy --b B.npy --out C.npy --array 64x64 --dataflow ws "
+      "--psum chained\n");
+  GemmCommand& gemm = parsed.gemm;
+  command->add_option("--mac", gemm.mac, "MAC file: [mac], perhaps [array]")->required();
+  command
+      ->add_option("--a", gemm.a,
+                   "A, M x K: .npy, float32 or float64; rounded to the operand format")
+      ->required();
+  command->add_option("--b", gemm.b, "B, K x N, likewise")->required();
+  command->add_option("--c", parsed.c0, "C0, M x N: what the last accumulator starts from");
+  command
+      ->add_option("--out", gemm.out,
+                   "C, M x N: float32 if the accumulator's values are, else float64")
+      ->required();
+  command->add_option("--array", parsed.array,
+                      "ROWSxCOLUMNS of the array (default: the MAC file's [array])");
+  command
+      ->add_option("--dataflow", parsed.dataflow,
+                   "What stays in the array: outputs, weights, inputs")
+      ->check(CLI::IsMember({"os", "ws", "is"}));
+  command->add_option("--psum", parsed.psum, "ws, is: partial sums added in a buffer, or chained")
+      ->check(CLI::IsMember({"buffer", "chained"}));
+  command->add_option("--stats", parsed.statistics,
+                      "Write swamping, overflow, VRR and NMSE of all outputs: JSON");
+  command->add_option("--seed", gemm.seed, "Seed of stochastic rounding")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  add_threads(*command, parsed);
+  command->add_flag("--explain", gemm.explain,
+                    "Print how the product was computed and why that is exact");
+}
+
+void add_explain(CLI::App& app, Parsed& parsed) {
+  CLI::App* command = add_command(
+      app, parsed, "explain", "One dot product step by step: what each addition kept and lost",
+      "  narrowmac explain --mac configs/macs/e5m2-e6m3.toml --a 1,0.25,3 --b 1,0.5,-2\n"
+      "  narrowmac explain --mac MAC.toml --a @a.txt --b @b.txt --format csv\n"
+      "  narrowmac explain --mac MAC.toml --a=-inf,1 --b 1,1        # a leading minus sign and a "
+      "letter need '='\n");
+  command->add_option("--mac", parsed.explain.mac, "MAC file: [mac], perhaps [array]")->required();
+  command->add_option("--a", parsed.explain.a, "Values separated by commas, or @FILE")->required();
+  command->add_option("--b", parsed.explain.b, "As many values")->required();
+  command->add_option("--seed", parsed.explain.seed, "Seed of stochastic rounding")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+}
+
+void add_list(CLI::App& app, Parsed& parsed) {
+  add_command(app, parsed, "list",
+              "Shipped macs, arrays, networks, experiments and sweeps, with a line each",
+              "  narrowmac list\n"
+              "  NARROWMAC_CONFIGS=my/configs narrowmac list --format json\n");
+}
+
+void add_run(CLI::App& app, Parsed& parsed) {
+  CLI::App* command = add_command(
+      app, parsed, "run", "Train a network as a run file says, through the simulated array",
+      "  narrowmac run configs/experiments/fashion-cnn.toml\n"
+      "  narrowmac run RUN.toml --set mac.accumulator=e6m3 --set run.seed=2 --out runs/e6m3\n"
+      "  narrowmac run RUN.toml --out runs/e6m3 --resume\n"
+      "  narrowmac run RUN.toml --dry-run\n");
+  RunOptions& run = parsed.run.options;
+  command->add_option("CONFIG", run.config, "Run file")->required();
+  command
+      ->add_option("--set", run.set, "KEY=VALUE: replaces a value of the run file; may be repeated")
+      ->allow_extra_args(false);
+  command->add_option("--out", run.out, "Run directory (default: runs/NAME-HASH)");
+  add_threads(*command, parsed);
+  command->add_flag("--resume", run.resume, "Go on from the directory's last checkpoint");
+  command->add_flag("--dry-run", run.dry_run, "Print the plan; compute and write nothing");
+}
+
+void add_sweep(CLI::App& app, Parsed& parsed) {
+  CLI::App* command =
+      add_command(app, parsed, "sweep", "One run for each point of a sweep file, several at a time",
+                  "  narrowmac sweep configs/sweeps/quickstart.toml\n"
+                  "  narrowmac sweep SWEEP.toml --jobs 4 --out sweeps/mine --resume\n"
+                  "  narrowmac sweep SWEEP.toml --set training.epochs=1 --dry-run\n");
+  SweepOptions& sweep = parsed.sweep.options;
+  command->add_option("CONFIG", sweep.config, "Sweep file")->required();
+  command
+      ->add_option("--set", sweep.set,
+                   "KEY=VALUE: replaces a value of every point; may be repeated")
+      ->allow_extra_args(false);
+  command->add_option("--out", sweep.out, "Sweep directory (default: sweeps/NAME)");
+  command->add_option("--jobs", sweep.jobs, "Runs at a time (default: one per core)")
+      ->check(CLI::Range(1, 4096));
+  command->add_flag("--resume", sweep.resume, "Go on in a directory that holds this sweep");
+  command->add_flag("--dry-run", sweep.dry_run, "Print the points; compute and write nothing");
+}
+
+Invocation understand(const CLI::App& app, Parsed& parsed) {
+  Invocation invocation;
+  invocation.quiet = parsed.quiet;
+  invocation.threads = parsed.threads;
+  if (parsed.format == "csv") invocation.format = OutputFormat::Csv;
+  if (parsed.format == "json") invocation.format = OutputFormat::Json;
+  if (app.got_subcommand("formats")) {
+    invocation.command = parsed.formats;
+  } else if (app.got_subcommand("list")) {
+    invocation.command = ListCommand{};
+  } else if (app.got_subcommand("explain")) {
+    invocation.command = parsed.explain;
+  } else if (app.got_subcommand("run")) {
+    parsed.run.options.quiet = parsed.quiet;
+    parsed.run.options.threads = parsed.threads;
+    invocation.command = parsed.run;
+  } else if (app.got_subcommand("sweep")) {
+    parsed.sweep.options.quiet = parsed.quiet;
+    invocation.command = parsed.sweep;
+  } else {
+    GemmCommand& gemm = parsed.gemm;
+    if (!parsed.dataflow.empty()) gemm.dataflow = parse_dataflow(parsed.dataflow);
+    if (!parsed.psum.empty()) gemm.psum = parse_psum(parsed.psum);
+    if (!parsed.c0.empty()) gemm.c0 = parsed.c0;
+    if (!parsed.array.empty()) gemm.array = parsed.array;
+    if (!parsed.statistics.empty()) gemm.statistics = parsed.statistics;
+    invocation.command = gemm;
+  }
+  return invocation;
+}
+
+std::string command_names(const CLI::App& app) {
+  std::string names;
+  for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; })) {
+    names += (names.empty() ? "" : ", ") + command->get_name();
+  }
+  return names;
+}
+
+}  // namespace
+
+std::variant<Invocation, int> parse_command_line(int argc, const char* const* argv) {
+  CLI::App app(
+      "Trains networks through a bit-true model of a reduced-precision MAC array and measures what "
+      "a narrow "
+      "accumulator costs.",
+      "narrowmac");
+  app.set_version_flag("--version", "narrowmac " NARROWMAC_VERSION);
+  app.require_subcommand(1);
+  app.footer("narrowmac COMMAND --help shows a command's options with examples.");
+  Parsed parsed;
+  add_run(app, parsed);
+  add_sweep(app, parsed);
+  add_gemm(app, parsed);
+  add_explain(app, parsed);
+  add_formats(app, parsed);
+  add_list(app, parsed);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& stop) {  // --help and --version end here, too
+    std::ostringstream out;
+    std::ostringstream err;
+    const bool is_error = app.exit(stop, out, err) != 0;
+    // CLI11 only says that a subcommand is required.
+    const bool unknown_command = app.get_subcommands().empty() && argc > 1 && argv[1][0] != '-';
+    if (unknown_command) {
+      throw Error(fmt::format("unknown command '{}'; accepted: {}", argv[1], command_names(app)));
+    }
+    if (is_error) std::fputs(("error: " + err.str()).c_str(), stderr);
+    print(out.str());
+    return is_error ? 2 : 0;
+  }
+  return understand(app, parsed);
+}
+
+}  // namespace narrowmac

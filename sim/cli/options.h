@@ -1,0 +1,65 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "models/design/array_design.h"
+#include "sim/cli/results.h"
+#include "sim/experiment/run.h"
+#include "sim/experiment/sweep.h"
+
+namespace narrowmac {
+
+struct FormatsCommand {
+  std::vector<std::string> formats;  ///< empty: the common ones
+};
+
+struct ListCommand {};
+
+struct GemmCommand {
+  std::filesystem::path mac;
+  std::filesystem::path a;
+  std::filesystem::path b;
+  std::optional<std::filesystem::path> c0;
+  std::filesystem::path out;
+  std::optional<std::string> array;  ///< RxC
+  std::optional<Dataflow> dataflow;
+  std::optional<Psum> psum;
+  std::optional<std::filesystem::path> statistics;
+  std::uint64_t seed = 0;
+  bool explain = false;  ///< print the plan and why it was chosen
+};
+
+struct ExplainCommand {
+  std::filesystem::path mac;
+  std::string a;  ///< comma-separated values, or @FILE
+  std::string b;
+  std::uint64_t seed = 0;
+};
+
+struct RunCommand {
+  RunOptions options;
+};
+
+struct SweepCommand {
+  SweepOptions options;
+};
+
+/// A command line, understood.
+struct Invocation {
+  std::variant<FormatsCommand, ListCommand, GemmCommand, ExplainCommand, RunCommand, SweepCommand>
+      command;
+  OutputFormat format = OutputFormat::Table;
+  bool quiet = false;
+  int threads = 0;  ///< 0: all cores
+};
+
+/// Returns what to do, or the exit code if that has been done (--help, --version) or cannot be (2,
+/// after a message on standard error).
+std::variant<Invocation, int> parse_command_line(int argc, const char* const* argv);
+
+}  // namespace narrowmac
