@@ -29,6 +29,8 @@ class Run:
     steps: list[dict] = field(default_factory=list)
     layers: list[dict] = field(default_factory=list)
     observations: list[dict] = field(default_factory=list)
+    name: str | None = None  # the sweep's label of this point
+    variant: str = ""  # what the sweep varies besides the accumulator
 
     @property
     def results(self):
@@ -66,6 +68,8 @@ class Run:
     @property
     def label(self):
         """The point in a few words, without the seed."""
+        if self.name:
+            return self.name
         if self.accumulator is None:
             return "fp32"
         if is_fp32_accumulator(self):
@@ -121,10 +125,20 @@ def load_sweep(directory):
     runs = []
     for row in rows:
         if (directory / str(row["run"]) / "config.toml").is_file():
-            runs.append(load_run(directory / str(row["run"])))
+            run = load_run(directory / str(row["run"]))
+            run.name, run.variant = row.get("label"), _variant(row)
+            runs.append(run)
     if not runs:
         raise DataError(f"{table}: none of the {len(rows)} points has been started")
     return runs, len(rows)
+
+
+def _variant(row):
+    """Columns between label and seed are the keys that the sweep sets. A change of [mac] as a whole or of the
+    accumulator and its chunk is a point's place on the width axis; every other one sets a line apart."""
+    keys = list(row)[1:list(row).index("seed")] if "seed" in row else []
+    accumulator = r"(mac|formats|mac\.chunk)|mac\.(accumulator|chunk\..*)"
+    return ", ".join(f"{key}={row[key]}" for key in keys if row[key] and not re.fullmatch(accumulator, key))
 
 
 def finite(value):

@@ -16,6 +16,7 @@ class Point:
     label: str
     accumulator: str | None
     chunk: int
+    variant: str = ""
     runs: list[Run] = field(default_factory=list)
 
     @property
@@ -53,8 +54,8 @@ class Interval:
 def group_points(runs):
     points = {}
     for run in runs:
-        key = (run.label, run.accumulator, run.chunk)
-        points.setdefault(key, Point(run.label, run.accumulator, run.chunk)).runs.append(run)
+        key = (run.label, run.accumulator, run.chunk, run.variant)
+        points.setdefault(key, Point(*key)).runs.append(run)
     return list(points.values())
 
 
@@ -71,14 +72,16 @@ def width_series(points):
     families = defaultdict(list)
     for point in points:
         if point.mantissa is not None:
-            families[(point.accumulator.split("m")[0], point.chunk)].append(point)
-    exponents = {exponent for exponent, _ in families}
+            families[(point.chunk, point.accumulator.split("m")[0], point.variant)].append(point)
+    exponents = {exponent for _, exponent, _ in families}
     series = {}
-    for exponent, chunk in sorted(families, key=lambda key: (key[1], key[0])):
+    for chunk, exponent, variant in sorted(families):
         name = f"chunk {chunk}" if chunk else "sequential"
         if len(exponents) > 1:
-            name = f"{exponent}, {name}"
-        series[name] = sorted(families[(exponent, chunk)], key=lambda p: p.mantissa)
+            name += f", {exponent}"
+        if variant:
+            name += f", {variant}"
+        series[name] = sorted(families[(chunk, exponent, variant)], key=lambda p: p.mantissa)
     return series
 
 

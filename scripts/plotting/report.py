@@ -89,7 +89,7 @@ def _width_sentence(name, line, wide):
 
 
 def _order(name):
-    return "sequence" if name == "sequential" else name.replace("chunk ", "chunks of ")
+    return name.replace("sequential", "sequence").replace("chunk ", "chunks of ")
 
 
 def _and(parts):

@@ -120,6 +120,17 @@ class Numbers(InTemporaryDirectory):
         self.assertEqual([round(a, 6) for a in found[0].accuracies], [86.6, 87.1, 87.6])
 
 
+    def test_what_a_sweep_varies_besides_the_accumulator_sets_lines_apart(self):
+        sweep = synthetic.write_sweep(self.directory / "sweep", {("e6m3", 0): 80.0, ("e6m4", 0): 81.0})
+        table = (sweep / "sweep.csv").read_text(encoding="utf-8").splitlines()
+        rates = ["mac.rounding", "nearest-even", "down"]
+        lines = [line.replace(",seed", ",mac.rounding,seed") if i == 0 else line.replace(",1,0", f",{rates[i]},1,0")
+                 for i, line in enumerate(table)]
+        (sweep / "sweep.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        series = points.width_series(points.group_points(load_sweep(sweep)[0]))
+        self.assertEqual(sorted(series), ["sequential, mac.rounding=down", "sequential, mac.rounding=nearest-even"])
+
+
 class ClosingSentence(InTemporaryDirectory):
     def sentence(self, **options):
         return " ".join(report.conclusion(self.sweep_points(**options)))
@@ -163,9 +174,9 @@ class ClosingSentence(InTemporaryDirectory):
         sweep = synthetic.write_sweep(self.directory / "sweep", unfinished=[("e6m4", 0)], diverged=[("e6m2", 0)])
         done = call("summary.py", sweep)
         self.assertEqual(done.returncode, 0, done.stderr)
-        self.assertRegex(done.stdout, r"e6m3 sequential +78\.5 %")
-        self.assertRegex(done.stdout, r"e6m4 sequential +not finished")
-        self.assertRegex(done.stdout, r"e6m2 sequential +10\.0 % diverged")
+        self.assertRegex(done.stdout, r"e5m2, e6m3 +78\.5 %")
+        self.assertRegex(done.stdout, r"e5m2, e6m4 +not finished")
+        self.assertRegex(done.stdout, r"e5m2, e6m2 +10\.0 % diverged")
         self.assertIn("11 of 12 runs are done", done.stdout)
 
 

@@ -71,6 +71,12 @@ def write_run(directory, accumulator=None, chunk=0, seed=1, accuracy=85.0, steps
         (directory / "summary.json").write_text(json.dumps({"schema": 1, "results": results}), encoding="utf-8")
 
 
+def label(accumulator, chunk):
+    if accumulator is None:
+        return "fp32"
+    return f"{accumulator}, chunk {chunk}" if chunk else f"e5m2, {accumulator}"
+
+
 def write_sweep(directory, accuracies=None, seeds=(1,), spread=0.1, unfinished=(), not_started=(), diverged=()):
     """`accuracies`: {(accumulator, chunk): percent}; seed s adds (s - first) * spread."""
     directory = Path(directory)
@@ -79,7 +85,8 @@ def write_sweep(directory, accuracies=None, seeds=(1,), spread=0.1, unfinished=(
         for seed in seeds:
             name = f"{number:08x}{seed:08x}"
             key = (accumulator, chunk)
-            rows.append({"run": name, "label": f"{accumulator} {chunk}", "seed": seed})
+            rows.append({"label": label(accumulator, chunk), "mac": "{}", "mac.accumulator": accumulator or "",
+                         "mac.chunk.length": chunk or "", "seed": seed, "run": name})
             if key not in not_started:
                 write_run(directory / name, accumulator, chunk, seed, accuracy + spread * (seed - seeds[0]),
                           finished=key not in unfinished, diverged=key in diverged)
