@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from .data import PASSES, Run, finite, is_fp32_accumulator, mantissa_bits
 
 METRICS = ("vrr", "nmse", "full_swamping", "partial_swamping")
+RATES = ("full_swamping", "partial_swamping")
 
 
 @dataclass
@@ -107,19 +108,29 @@ def interval(values):
 
 def pass_interval(point, name, metric):
     """How a metric of one pass varies over training: for each sampled step (of each seed) the mean over layers, then
-    median and middle 80 % of these. Without observations: the mean over layers of layers.csv, without spread."""
+    median and middle 80 % of these. Rates are weighted as in summary.json, by the accumulations of each layer; VRR and
+    NMSE count each layer once. Without observations: from layers.csv, without spread."""
     samples = []
     for run in point.runs:
-        by_step = defaultdict(list)
-        for row in run.observations:
-            value = finite(row.get(metric))
-            if row.get("pass") == name and value is not None:
-                by_step[row.get("step")].append(value)
-        if not by_step:
-            by_step["all"] = [v for v in (finite(r.get(metric)) for r in run.layers if r.get("pass") == name)
-                              if v is not None]
-        samples += [statistics.fmean(values) for values in by_step.values() if values]
+        macs = {row["layer"]: finite(row.get("macs")) for row in run.layers if row.get("pass") == name}
+        steps = defaultdict(list)
+        for row in run.observations or run.layers:
+            if row.get("pass") == name:
+                steps[row.get("step")].append(row)
+        means = (_mean_over_layers(rows, metric, macs) for rows in steps.values())
+        samples += [value for value in means if value is not None]
     return interval(samples)
+
+
+def _mean_over_layers(rows, metric, macs):
+    pairs = []
+    for row in rows:
+        value = finite(row.get(metric))
+        work = (macs.get(row["layer"]) or 1.0) * (finite(row.get("nonzero_ratio")) or 0.0)
+        if value is not None:
+            pairs.append((value, work if metric in RATES else 1.0))
+    total = sum(weight for _, weight in pairs)
+    return sum(value * weight for value, weight in pairs) / total if total > 0 else None
 
 
 def layer_values(point, metric):
@@ -134,7 +145,7 @@ def layer_values(point, metric):
 
 
 def pass_swamping(point):
-    """{pass: full swamping as a fraction of all sampled accumulations, mean over seeds}; empty without observations."""
+    """{pass: full swamping as a fraction of the pass's accumulations, mean over seeds}; empty without observations."""
     result = {}
     for name in PASSES:
         rates = [finite(run.results.get("passes", {}).get(name, {}).get("full_swamping")) for run in point.runs]

@@ -70,7 +70,8 @@ def _operands_sentence(plain, wide):
     loss = plain.accuracy - wide.accuracy
     if is_lower(wide, plain):
         return f"Narrow operands with an fp32 accumulator lose {loss:.1f} points against fp32 training."
-    return f"Narrow operands with an fp32 accumulator are not told apart from fp32 training ({loss:+.1f} points lost)."
+    return ("Narrow operands with an fp32 accumulator are not told apart from fp32 training "
+            f"({wide.accuracy:.1f} against {plain.accuracy:.1f} %).")
 
 
 def _width_sentence(name, line, wide):
@@ -81,10 +82,10 @@ def _width_sentence(name, line, wide):
         return f"Accumulating in {_order(name)}, no width loses to {where} by what the seeds can tell."
     parts = [f"{p.accumulator} diverges" if p.accuracy is None else
              f"{p.accumulator} loses {reference.accuracy - p.accuracy:.1f} points" for p in reversed(losing)]
-    rest = [p for p in line if p not in losing and p is not reference]
+    rest = [p.accumulator for p in reversed(line) if p not in losing and p is not reference]
     text = f"Accumulating in {_order(name)}, against {where}, {_and(parts)}"
     if rest:
-        text += f"; no order is claimed between it and {_and([p.accumulator for p in reversed(rest)])}"
+        text += f"; among {_and([where, *rest])} no order is claimed"
     return text + "."
 
 
@@ -106,7 +107,7 @@ def _chunk_sentences(lines):
     for name, line in lines.items():
         if not name.startswith("chunk"):
             continue
-        for point in line:
+        for point in reversed(line):
             plain = sequential.get(point.accumulator)
             if plain is None or plain.accuracy is None or point.accuracy is None or best.accuracy is None:
                 continue
@@ -124,7 +125,7 @@ def _swamping_sentences(lines):
     if not line:
         return []
     orders = {}
-    for point in line:
+    for point in reversed(line):
         swamping = sweep.pass_swamping(point)
         order = sorted(PASSES, key=lambda name: -swamping[name])
         orders.setdefault(tuple(order), []).append(point)

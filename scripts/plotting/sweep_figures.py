@@ -8,6 +8,7 @@ from .data import PASSES, finite
 from .style import (COLUMN, GREY, MARKERS, METRIC_LABELS, PAGE, PERCENT, SERIES, note, plt)
 
 ZOOM_POINTS = 10  # the detail panel shows this many points of accuracy below the best
+VRR_CEILING = 1.4  # accumulators that fail altogether give any VRR; the others should stay readable
 
 
 def _spread_note(points):
@@ -43,9 +44,10 @@ def _accuracy_lines(axis, series):
         offset = 0.08 * (index - (len(series) - 1) / 2)
         x = [p.mantissa + offset for p in shown]
         y = np.array([p.accuracy for p in shown])
-        low = y - [min(p.accuracies) for p in shown]
-        high = [max(p.accuracies) for p in shown] - y
-        axis.errorbar(x, y, yerr=[low, high], color=SERIES[index % len(SERIES)], capsize=2, elinewidth=0.8,
+        spread = None
+        if any(len(p.accuracies) > 1 for p in shown):
+            spread = [y - [min(p.accuracies) for p in shown], [max(p.accuracies) for p in shown] - y]
+        axis.errorbar(x, y, yerr=spread, color=SERIES[index % len(SERIES)], capsize=2, elinewidth=0.8,
                       marker=MARKERS[index % len(MARKERS)], label=name)
         lost = [(px, py) for px, py, p in zip(x, y, shown) if p.diverged]
         if lost:
@@ -117,8 +119,9 @@ def losses_per_pass(points):
     for axis in axes[-1]:
         axis.set_xlabel(_mantissa_label(series))
     next(a for a in axes.flat if a.get_legend_handles_labels()[0]).legend(loc="lower right")
-    note(figure, "line: median over sampled training steps of the mean over layers; band: middle 80 % of these steps"
-         + ("" if sweep.seeds(points) == 1 else ", all seeds"))
+    note(figure, "line: median over sampled training steps; band: middle 80 % of these steps"
+         + ("" if sweep.seeds(points) == 1 else " of all seeds") +
+         "\nswamping: share of the pass's accumulations; VRR and NMSE: mean over layers")
     return figure
 
 
@@ -148,7 +151,7 @@ def _metric_scale(axis, metric, found):
     elif metric in PERCENT:
         axis.set_ylim(bottom=0)
     else:
-        axis.set_ylim(bottom=0)
+        axis.set_ylim(0, min(axis.get_ylim()[1], VRR_CEILING))
         for other in axis.figure.axes:
             if other.get_subplotspec().rowspan == axis.get_subplotspec().rowspan:
                 other.axhline(1.0, color=GREY, linewidth=0.8, linestyle=":")
@@ -193,11 +196,14 @@ def _loss_line(axis, point, colour, style):
 
 
 def running_mean(values, window):
-    """Mean over `window` values around each, fewer (but as many on either side) near the ends."""
+    """Mean over `window` values around each; near the start fewer, as many on either side, so that the first value is
+    the first; near the end the last `window`."""
     total = np.cumsum(np.insert(values, 0, 0.0))
     places = np.arange(len(values))
-    half = np.minimum(window // 2, np.minimum(places, places[::-1]))
-    return (total[places + half + 1] - total[places - half]) / (2 * half + 1)
+    half = np.minimum(window // 2, places)
+    ends = np.minimum(places + half + 1, len(values))
+    starts = np.maximum(ends - 2 * half - 1, 0)
+    return (total[ends] - total[starts]) / (ends - starts)
 
 
 def _loss_ceiling(points):

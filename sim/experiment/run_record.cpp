@@ -85,13 +85,41 @@ std::optional<double> mean(double sum, std::int64_t count) {
   return sum / static_cast<double>(count);
 }
 
-Json::Object rates(const GemmStatistics& counts) {
-  return {{"nonzero_ratio", counts.nonzero_ratio()},
-          {"full_swamping", counts.full_swamping()},
-          {"partial_swamping", counts.partial_swamping()},
-          {"overflow", counts.overflow()},
-          {"underflow", counts.underflow()}};
-}
+/// The rates of several layers together. Each layer counts by its non-zero products of the whole
+/// training (nonzero_ratio by all its products), not by how many of them were observed: a layer
+/// with many rows is sampled more thinly.
+class WorkWeightedRates {
+ public:
+  void add(const GemmStatistics& counts, std::int64_t macs) {
+    const auto nonzero_ratio = counts.nonzero_ratio();
+    if (!nonzero_ratio) return;
+    products_ += static_cast<double>(macs);
+    nonzero_products_ += *nonzero_ratio * static_cast<double>(macs);
+    if (counts.steps == 0) return;
+    const double weight = *nonzero_ratio * static_cast<double>(macs);
+    accumulations_ += weight;
+    full_swamped_ += weight * *counts.full_swamping();
+    partial_swamped_ += weight * *counts.partial_swamping();
+    overflowed_ += weight * *counts.overflow();
+    underflowed_ += weight * *counts.underflow();
+  }
+
+  [[nodiscard]] Json::Object json() const {
+    return {{"nonzero_ratio", ratio(nonzero_products_, products_)},
+            {"full_swamping", ratio(full_swamped_, accumulations_)},
+            {"partial_swamping", ratio(partial_swamped_, accumulations_)},
+            {"overflow", ratio(overflowed_, accumulations_)},
+            {"underflow", ratio(underflowed_, accumulations_)}};
+  }
+
+ private:
+  static std::optional<double> ratio(double part, double whole) {
+    return whole > 0 ? std::optional<double>(part / whole) : std::nullopt;
+  }
+
+  double products_ = 0, nonzero_products_ = 0, accumulations_ = 0;
+  double full_swamped_ = 0, partial_swamped_ = 0, overflowed_ = 0, underflowed_ = 0;
+};
 
 void add_counts(GemmStatistics& total, const GemmStatistics& statistics) {
   total.steps += statistics.steps;
@@ -188,31 +216,32 @@ std::string RunRecord::layers_csv(const Work& work) const {
 
 Json::Object RunRecord::results(const Work& work) const {
   Json::Object passes;
-  GemmStatistics total;
+  WorkWeightedRates total;
   std::int64_t macs = 0;
   for (const Pass pass : kPasses) {
-    GemmStatistics counts;
+    WorkWeightedRates rates;
     std::int64_t pass_macs = 0, gemms = 0, vrrs = 0, nmses = 0;
     double vrr = 0, nmse = 0;
     for (const auto& entry : work) {
-      pass_macs += entry.second[static_cast<std::size_t>(pass)].macs;
+      const std::int64_t layer_macs = entry.second[static_cast<std::size_t>(pass)].macs;
+      pass_macs += layer_macs;
       const auto found = observed_.find({entry.first, pass});
       if (found == observed_.end()) continue;
-      add_counts(counts, found->second.counts);
+      rates.add(found->second.counts, layer_macs);
+      total.add(found->second.counts, layer_macs);
       gemms += found->second.gemms;
       if (const auto value = found->second.vrr()) vrr += *value, ++vrrs;
       if (const auto value = found->second.nmse()) nmse += *value, ++nmses;
     }
     Json::Object object = {{"macs", pass_macs}, {"observed_gemms", gemms}};
-    for (auto& member : rates(counts)) object.push_back(std::move(member));
+    for (auto& member : rates.json()) object.push_back(std::move(member));
     object.emplace_back("vrr", mean(vrr, vrrs));
     object.emplace_back("nmse", mean(nmse, nmses));
     passes.emplace_back(std::string(to_string(pass)), std::move(object));
-    add_counts(total, counts);
     macs += pass_macs;
   }
   Json::Object results = {{"macs", macs}};
-  for (auto& member : rates(total)) results.push_back(std::move(member));
+  for (auto& member : total.json()) results.push_back(std::move(member));
   results.emplace_back("passes", std::move(passes));
   return results;
 }

@@ -56,10 +56,11 @@ def write_run(directory, accumulator=None, chunk=0, seed=1, accuracy=85.0, steps
             values = {metric: "" for metric in ("full_swamping", "partial_swamping", "vrr", "nmse")}
             if accumulator:
                 values = losses(accumulator, chunk, name, 1.0)
-                observations += [{"step": step, "layer": layer, "pass": name,
+                observations += [{"step": step, "layer": layer, "pass": name, "nonzero_ratio": 0.5,
                                   **losses(accumulator, chunk, name, generator.uniform(0.7, 1.3))}
                                  for step in range(0, len(loss), 16)]
-            layers.append({"layer": layer, "pass": name, **values})
+            layers.append({"layer": layer, "pass": name, "macs": 1000,
+                           "nonzero_ratio": 0.5 if accumulator else "", **values})
     write_csv(directory / "layers.csv", layers)
     if observations:
         write_csv(directory / "observations.csv", observations)
