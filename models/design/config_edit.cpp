@@ -39,8 +39,9 @@ std::string join_all(const Segments& segments, std::size_t count) {
 }
 
 /// The table or array that holds the last segment, created on the way if that is allowed.
-toml::node& parent_of(toml::table& root, const Segments& segments, std::string_view origin,
-                      bool may_create) {
+toml::node& parent_of(ConfigTable::Document& document, const Segments& segments,
+                      std::string_view origin, bool may_create) {
+  toml::table& root = document.root;
   toml::node* node = &root;
   for (std::size_t i = 0; i + 1 < segments.size(); ++i) {
     const std::string path = join_all(segments, i + 1);
@@ -48,6 +49,7 @@ toml::node& parent_of(toml::table& root, const Segments& segments, std::string_v
     if (next == nullptr && may_create && node->is_table()) {
       node->as_table()->insert_or_assign(segments[i], toml::table{});
       next = node->as_table()->get(segments[i]);
+      document.origins[path] = origin;
     }
     if (next == nullptr) {
       std::vector<std::string> present;
@@ -115,7 +117,7 @@ void ConfigTable::set(std::string_view dotted_key, std::string_view value, std::
   }
   const toml::table parsed = parse_value(dotted_key, value, origin);
   const toml::node& source = *parsed.get("value");
-  toml::node& parent = parent_of(document_->root, segments, origin, may_create);
+  toml::node& parent = parent_of(*document_, segments, origin, may_create);
   if (toml::table* table = parent.as_table()) {
     source.visit([&](const auto& typed) { table->insert_or_assign(segments.back(), typed); });
   } else {

@@ -85,6 +85,14 @@ TEST(ConfigSet, CreatesTablesWhereThatIsAllowed) {
   EXPECT_EQ(root.table("mac").table("GRAD").string("accumulator"), "fp32");
 }
 
+TEST(ConfigSet, ATableThatItCreatedAndNobodyReadsIsRefusedWithItsOrigin) {
+  ConfigTable root = ConfigTable::parse("", "run.toml");
+  root.set("mc.accumulator", "e6m3", "--set mc.accumulator=e6m3", true);
+  (void)root.has("mac");
+  EXPECT_EQ(message_of([&] { root.reject_unknown(); }),
+            "--set mc.accumulator=e6m3: mc: unknown key; did you mean 'mac'? accepted: mac");
+}
+
 TEST(ConfigSet, AnUnknownKeyIsRefusedWithItsOrigin) {
   ConfigTable root = run();
   root.set("mac.acumulator", "e6m3", "--set mac.acumulator=e6m3", false);
