@@ -27,8 +27,9 @@ inline constexpr int kMaxArraySide = 65536;  ///< most rows or columns
 /// Memory beside the array. Bandwidths are per clock cycle of the array.
 struct MemoryDesign {
   std::int64_t operand_scratchpad_bytes =
-      256 * 1024;  ///< each of A and B, both halves of the double buffer
-  std::int64_t psum_scratchpad_bytes = 256 * 1024;  ///< both halves of the double buffer
+      std::int64_t{256} * 1024;  ///< each of A and B, both halves of the double buffer
+  std::int64_t psum_scratchpad_bytes =
+      std::int64_t{256} * 1024;  ///< both halves of the double buffer
   double scratchpad_bytes_per_cycle = 256;
   double dram_bytes_per_cycle = 64;
   std::int64_t dram_latency_cycles = 100;

@@ -10,6 +10,16 @@ namespace narrowmac {
 
 using boost::multiprecision::cpp_int;
 
+namespace {
+
+cpp_int magnitude_of(const cpp_int& x) {
+  cpp_int magnitude = x;
+  if (magnitude < 0) magnitude.backend().negate();
+  return magnitude;
+}
+
+}  // namespace
+
 ExactNumber::ExactNumber(double value) {
   int exponent = 0;
   const double fraction = std::frexp(value, &exponent);
@@ -39,16 +49,16 @@ bool operator==(const ExactNumber& left, const ExactNumber& right) {
 }
 
 int ExactNumber::exponent() const {
-  return static_cast<int>(msb(cpp_int(abs(significand_)))) + exponent_;
+  return static_cast<int>(msb(magnitude_of(significand_))) + exponent_;
 }
 
 int ExactNumber::lowest_bit() const {
-  return static_cast<int>(lsb(cpp_int(abs(significand_)))) + exponent_;
+  return static_cast<int>(lsb(magnitude_of(significand_))) + exponent_;
 }
 
 double ExactNumber::to_double() const {
   if (is_zero()) return 0;
-  const cpp_int magnitude = abs(significand_);
+  const cpp_int magnitude = magnitude_of(significand_);
   // Keep 62 bits and whether anything lies below: more than two beyond double's 53, so one rounding
   // decides.
   const int drop = static_cast<int>(msb(magnitude)) - 61;
@@ -68,7 +78,7 @@ bool ExactNumber::is_double() const {
 
 std::string ExactNumber::to_binary(int fraction_bits) const {
   if (is_zero()) return "0";
-  cpp_int magnitude = abs(significand_);
+  cpp_int magnitude = magnitude_of(significand_);
   magnitude >>= lsb(magnitude);
   std::string digits;
   for (auto bit = static_cast<int>(msb(magnitude)); bit >= 0; --bit) {

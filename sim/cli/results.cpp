@@ -63,6 +63,7 @@ std::string render_table(const ResultTable& table) {
   std::string text = line(table.columns);
   for (const auto& row : table.rows) {
     std::vector<std::string> cells;
+    cells.reserve(row.size());
     for (const Json& cell : row) cells.push_back(cell_text(cell, "-", kDigits).text);
     text += line(cells);
   }
@@ -148,6 +149,7 @@ ResultTable parse_csv(std::string_view text) {
       continue;
     }
     std::vector<Json> row;
+    row.reserve(fields.size());
     for (const std::string& field : fields) row.push_back(parse_cell(field));
     row.resize(table.columns.size());
     table.rows.push_back(std::move(row));
