@@ -100,7 +100,7 @@ class HeaderParser {
     const char quote = rest_.front();
     const std::size_t end = rest_.find(quote, 1);
     if (end == std::string_view::npos) fail("malformed header: a quote is not closed");
-    const std::string text(rest_.substr(1, end - 1));
+    std::string text(rest_.substr(1, end - 1));
     rest_.remove_prefix(end + 1);
     return text;
   }

@@ -74,6 +74,7 @@ std::vector<std::string> collect_warnings(const RunConfig& config, const RunPlan
     }
   }
   std::vector<std::string> sentences;
+  sentences.reserve(found.size());
   for (const auto& entry : found) {
     sentences.push_back(fmt::format("{}: {}", fmt::join(entry.second, ", "), entry.first));
   }

@@ -54,6 +54,7 @@ std::vector<fs::path> list_presets(std::string_view category, const fs::path& co
     }
   }
   std::vector<fs::path> paths;
+  paths.reserve(found.size());
   for (const auto& entry : found) paths.push_back(entry.second);
   return paths;
 }

@@ -180,11 +180,11 @@ std::string Session::finish(const Dataset& test) {
                           {"diverged", trainer_.state().diverged},
                           {"steps", trainer_.state().step}};
   for (auto& member : record_.results(trainer_.work())) results.push_back(std::move(member));
-  const std::string summary = Json(Json::Object{{"schema", 1},
-                                                {"results", std::move(results)},
-                                                {"hardware", hardware()},
-                                                {"time", time(evaluation_seconds)}})
-                                  .to_text();
+  std::string summary = Json(Json::Object{{"schema", 1},
+                                          {"results", std::move(results)},
+                                          {"hardware", hardware()},
+                                          {"time", time(evaluation_seconds)}})
+                            .to_text();
   directory_.finish(summary);
   return summary;
 }
