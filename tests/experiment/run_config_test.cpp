@@ -2,7 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include "sim/experiment/files.h"
 #include "sim/experiment/mac_config.h"
+#include "sim/experiment/presets.h"
+#include "sim/experiment/sweep_points.h"
 #include "tests/experiment/expect_error.h"
 #include "tests/experiment/temporary_directory.h"
 
@@ -205,6 +208,21 @@ TEST_F(RunConfigFile, FashionMnistHasADefaultFolderAndTheOthersHaveNone) {
   EXPECT_EQ(read(kRun, {"data={dataset = \"fashion-mnist\"}"}).data.folder,
             "/usr/share/datasets/fashion-mnist");
   expect_refused(kRun, {"data={dataset = \"mnist\"}"}, {"data.path", "is missing"});
+}
+
+TEST(ShippedFiles, EveryExperimentAndSweepIsReadAndBeginsWithALineThatSaysWhatItIs) {
+  const auto experiments = list_presets("experiments");
+  EXPECT_GE(experiments.size(), 6U);
+  for (const std::filesystem::path& path : experiments) {
+    EXPECT_NO_THROW((void)read_run_config(path)) << path;
+    EXPECT_TRUE(read_file(path).starts_with("# ")) << path;
+  }
+  for (const std::filesystem::path& path : list_presets("sweeps")) {
+    EXPECT_TRUE(read_file(path).starts_with("# ")) << path;
+    const bool three = path.stem() == "quickstart-three-seeds";
+    const std::size_t points = path.stem() == "int8-accumulators" ? 4 : three ? 36 : 12;
+    EXPECT_EQ(read_sweep(path, {}).size(), points) << path;
+  }
 }
 
 }  // namespace
