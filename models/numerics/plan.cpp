@@ -98,7 +98,9 @@ LevelResult plan_fixed(const Conversion& to, const Addends& addends, const LaneT
     return fails("the rounding constant needs more bits than the lane has");
   }
   result.results.precision = format.precision();
-  result.results.quantum_exponent = std::max(quantum, addends.quantum_exponent);
+  // The ends of the range are multiples of the format's quantum only.
+  result.results.quantum_exponent =
+      result.plan.clamp ? quantum : std::max(quantum, addends.quantum_exponent);
   result.reason =
       (drops_bits ? "rounded to the quantum by a constant" : "sums are exact integers") +
       result.reason;
@@ -122,6 +124,13 @@ bool lane_is_accumulator(const Conversion& to, const LaneTraits& lane) {
   return lane.significand == 24 && to.format == NumberFormat{} && to.subnormals;
 }
 
+/// Exponent of a quantum of all values of a float accumulator. They are sums of addends, rounded:
+/// multiples of the addends' quantum, too; but not the largest value, to which a clamp leads.
+int value_quantum(const LevelPlan& plan, const NumberFormat& format, const Addends& addends) {
+  if (!plan.clamp) return addends.quantum_exponent;
+  return std::min(addends.quantum_exponent, format.max_exponent() + 1 - format.precision());
+}
+
 LevelResult plan_float(const Conversion& to, const Addends& addends, const LaneTraits& lane) {
   const NumberFormat& format = to.format;
   const int p = format.precision();
@@ -129,25 +138,26 @@ LevelResult plan_float(const Conversion& to, const Addends& addends, const LaneT
   const int bits = lane.significand;
   LevelResult result;
   result.results.precision = p;
-  result.results.quantum_exponent = addends.quantum_exponent;
   if (lane_is_accumulator(to, lane)) {
     if (!lanes_fuse_multiply_add() && q > bits)
       return fails("the processor does not fuse multiply and add");
     result.plan.clamp = to.overflow == Overflow::Saturate;
     result.results.bound_exponent =
         std::min(format_bound_exponent(format), growth_bound(addends, p));
-    result.results.quantum_exponent = std::max(addends.quantum_exponent, lane.quantum_exponent);
+    result.results.quantum_exponent =
+        std::max(value_quantum(result.plan, format, addends), lane.quantum_exponent);
     result.reason = "the lane's fused multiply-add is the fp32 accumulator";
     return result;
   }
   if (2 * p + 2 > bits)
     return fails(fmt::format("2p + 2 = {} exceeds the lane's {} bits", 2 * p + 2, bits));
-  const Underflow underflow = underflow_of(to, addends.quantum_exponent);
   result = plan_overflow(result, to, growth_bound(addends, p));
   if (!result.ok()) return result;
   const int sum_bound = std::max(result.results.bound_exponent, addends.bound_exponent) + 1;
-  // The accumulator's values are sums of addends, rounded: multiples of the addends' quantum, too.
-  const int span = sum_bound - addends.quantum_exponent;
+  const int quantum = value_quantum(result.plan, format, addends);
+  result.results.quantum_exponent = quantum;
+  const Underflow underflow = underflow_of(to, quantum);
+  const int span = sum_bound - quantum;
   const bool exact_sums = span <= bits;
   const std::string overflow_reason = result.reason;
   if (q <= p) {

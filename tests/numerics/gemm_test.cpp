@@ -253,6 +253,25 @@ TEST(Gemm, SaturatingFixedPointNeedsNoReference) {
   }
 }
 
+TEST(Gemm, ASaturatedSumIsNoMultipleOfTheProductsUnit) {
+  // Products are integers, but the largest e2m2 is 3.5: the second level must round it.
+  MacDesign mac = mac_of("int8", "e2m2", Overflow::Saturate);
+  mac.chunk = Chunk{4, {NumberFormat::parse("fx8.0"), {}, Overflow::Saturate, true}};
+  const std::vector<float> five = {5.0F};
+  const std::vector<float> one = {1.0F};
+  const GemmProblem rounded = dense_problem(mac, five, one, 1, 1, 1);
+  EXPECT_EQ(by_reference(rounded).values[0], 4.0);
+  expect_same(by_kernel(rounded), by_reference(rounded), describe(rounded));
+  // 7 becomes 3.9375; adding -4 leaves -0.0625, which is below the smallest normal number, 1.
+  mac = mac_of("int8", "e2m5", Overflow::Saturate);
+  mac.accumulator.subnormals = false;
+  const std::vector<float> a = {7.0F, -4.0F};
+  const std::vector<float> b = {1.0F, 1.0F};
+  const GemmProblem flushed = dense_problem(mac, a, b, 1, 1, 2);
+  EXPECT_TRUE(same_bits(by_reference(flushed).values[0], -0.0));
+  expect_same(by_kernel(flushed), by_reference(flushed), describe(flushed));
+}
+
 /// A random convolution's three patch matrices.
 struct Convolution {
   ConvolutionPatches forward, backward;
