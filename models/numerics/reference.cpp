@@ -75,9 +75,9 @@ class Evaluator {
   /// Output (m, n) from its row of A and column of B. Throws Error naming m, n and k.
   double output(std::int64_t m, std::int64_t n, const double* a, const double* b,
                 GemmStatistics* statistics) const {
+    const double start = initial_value(problem_, m, n);
     std::int64_t k = 0;
     try {
-      const double start = initial_value(problem_, m, n);
       const OutputRandom random = output_random(m, n);
       const double narrow = statistics != nullptr
                                 ? accumulate<true>(random, start, a, b, k, statistics)
@@ -267,7 +267,12 @@ double initial_value(const GemmProblem& problem, std::int64_t m, std::int64_t n)
   Conversion last =
       problem.order.chunk ? problem.order.chunk->accumulator : problem.mac.accumulator;
   last.rounding = {};
-  return convert(problem.c0->at(m, n), last);
+  const double start = problem.c0->at(m, n);
+  if (last.format.is_fixed() && !std::isfinite(start)) {
+    throw Error(fmt::format("C0 at m = {}, n = {}: {} reaches fixed point {}, which cannot hold it",
+                            m, n, std::isnan(start) ? "NaN" : "infinity", last.format.to_string()));
+  }
+  return convert(start, last);
 }
 
 double reference_output(const GemmProblem& problem, std::int64_t m, std::int64_t n,

@@ -38,7 +38,8 @@ std::vector<std::int64_t> observed_rows(const Observation& observation, std::int
 void check_problem(const GemmProblem& problem);
 
 /// The value that the last-level accumulator of output (m, n) starts from: +0, or C0 rounded to it,
-/// nearest even, with the accumulator's own overflow and subnormals.
+/// nearest even, with the accumulator's own overflow and subnormals. Throws Error for infinity or
+/// NaN in front of a fixed-point accumulator.
 double initial_value(const GemmProblem& problem, std::int64_t m, std::int64_t n);
 
 /// The exact reference GEMM: every output step by step in order, any design. Rows are shared by

@@ -155,6 +155,26 @@ TEST(ReferenceGemm, AnInfinityThatReachesFixedPointIsNamedByItsPlace) {
   }
 }
 
+TEST(ReferenceGemm, AnInfiniteC0CannotEnterFixedPointWhateverItsOverflow) {
+  std::vector<double> one = {1.0};
+  std::vector<double> c0 = {std::numeric_limits<double>::infinity()};
+  GemmProblem problem;
+  problem.mac.a = problem.mac.b = NumberFormat::parse("int8");
+  problem.a = OperandView::dense(one.data(), 1, 1, 1);
+  problem.b = OperandView::dense(one.data(), 1, 1, 1);
+  problem.c0 = OperandView::dense(c0.data(), 1, 1, 1);
+  for (const Overflow overflow : {Overflow::Saturate, Overflow::Wrap}) {
+    problem.mac.accumulator = {NumberFormat::parse("fx16.0"), {}, overflow, true};
+    try {
+      reference_output(problem, 0, 0);
+      FAIL() << "expected an Error";
+    } catch (const Error& error) {
+      EXPECT_NE(std::string(error.what()).find("C0 at m = 0, n = 0: infinity"), std::string::npos)
+          << error.what();
+    }
+  }
+}
+
 TEST(ReferenceGemm, RefusesShapesThatDoNotFit) {
   std::vector<double> data(12, 1.0);
   GemmProblem problem;
