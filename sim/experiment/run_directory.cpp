@@ -163,10 +163,16 @@ void RunDirectory::save(const Checkpoint& checkpoint) {
   if (!fs::exists(folder / name)) {
     const fs::path temporary = folder / fmt::format(".{}.{}.tmp", name, ::getpid());
     make_directories(temporary);
-    for (const NamedTensor& tensor : checkpoint.tensors) {
-      write_npy(temporary / (tensor.name + ".npy"), tensor.shape, std::span(tensor.values));
+    try {
+      for (const NamedTensor& tensor : checkpoint.tensors) {
+        write_npy(temporary / (tensor.name + ".npy"), tensor.shape, std::span(tensor.values));
+      }
+      write_file(temporary / kState, state_text(checkpoint));
+    } catch (...) {  // on a full disk half a checkpoint would only be in the way
+      std::error_code ignored;
+      fs::remove_all(temporary, ignored);
+      throw;
     }
-    write_file(temporary / kState, state_text(checkpoint));
     rename_durably(temporary, folder / name);
   }
   const std::vector<std::int64_t> steps = checkpoint_steps(folder);

@@ -290,6 +290,7 @@ TEST(Run, AFullDiskIsAnErrorThatKeepsEarlierResults) {
   ::waitpid(child, &status, 0);
   ASSERT_TRUE(WIFEXITED(status));
   EXPECT_EQ(WEXITSTATUS(status), 0);
+  EXPECT_TRUE(names_in(run / "full/checkpoint").empty()) << "no half checkpoint";
   options.resume = true;
   (void)run_experiment(options);
   EXPECT_EQ(outcome_of(run / "whole"), outcome_of(run / "full"));
