@@ -14,8 +14,8 @@ namespace narrowmac {
 
 /// Which outputs a GEMM's statistics look at.
 struct Observation {
-  std::int64_t max_rows =
-      0;  ///< 0: every row; otherwise at most this many rows, spread evenly over M
+  /// 0: every row; otherwise at most this many rows, one from each equal part of M.
+  std::int64_t max_rows = 0;
 };
 
 /// Everything that decides the bits of C = A B.

@@ -238,7 +238,12 @@ std::vector<std::int64_t> observed_rows(const Observation& observation, std::int
   const std::int64_t count = all ? rows : observation.max_rows;
   std::vector<std::int64_t> observed(static_cast<std::size_t>(count));
   for (std::int64_t i = 0; i < count; ++i) {
-    observed[static_cast<std::size_t>(i)] = i * rows / count;
+    const std::int64_t first = i * rows / count;
+    const std::int64_t choices = (i + 1) * rows / count - first;
+    const std::uint64_t random = random_mix(static_cast<std::uint32_t>(i + 1));
+    observed[static_cast<std::size_t>(i)] =
+        all ? i
+            : first + static_cast<std::int64_t>(random * static_cast<std::uint64_t>(choices) >> 32);
   }
   return observed;
 }

@@ -30,7 +30,9 @@ StepOutcome add_step(const Conversion& accumulator, double acc, double addend,
                      std::uint32_t random = 0);
 
 /// The rows whose outputs an observation looks at: all of them, or, if `max_rows` is positive and
-/// below `rows`, the rows i * rows / max_rows (rounded down), i = 0 .. max_rows - 1.
+/// below `rows`, one from each of max_rows equal parts, chosen by a fixed hash of the part's index.
+/// Equal distances would alias with the image: a distance that is a multiple of the image's width
+/// sees one column of pixels only.
 std::vector<std::int64_t> observed_rows(const Observation& observation, std::int64_t rows);
 
 /// What every GEMM is started with: throws Error for shapes that do not fit together, an impossible

@@ -210,8 +210,22 @@ TEST(ReferenceGemm, BitsAndStatisticsDoNotDependOnThreads) {
   EXPECT_EQ(statistics_one.products, 5 * 11 * 70);
 }
 
-TEST(ObservedRows, AreSpreadEvenly) {
-  EXPECT_EQ(observed_rows({3}, 10), (std::vector<std::int64_t>{0, 3, 6}));
+TEST(ObservedRows, AreOneOfEachEqualPart) {
+  const std::vector<std::int64_t> rows = observed_rows({512}, 100352);
+  ASSERT_EQ(rows.size(), 512U);
+  for (std::size_t i = 0; i < rows.size(); ++i)
+    EXPECT_EQ(rows[i] / 196, static_cast<std::int64_t>(i));
+}
+
+TEST(ObservedRows, SeeEveryColumnOfAnImageEvenWhereThePartsAreWholeImageRows) {
+  // 100352 rows are 128 images of 28 x 28; 512 parts are 7 image rows each.
+  std::vector<int> seen(28, 0);
+  for (const std::int64_t row : observed_rows({512}, 100352))
+    ++seen[static_cast<std::size_t>(row % 28)];
+  for (const int count : seen) EXPECT_GT(count, 4);
+}
+
+TEST(ObservedRows, AreAllRowsUnlessFewerAreWanted) {
   EXPECT_EQ(observed_rows({0}, 3), (std::vector<std::int64_t>{0, 1, 2}));
   EXPECT_EQ(observed_rows({9}, 3), (std::vector<std::int64_t>{0, 1, 2}));
   EXPECT_TRUE(observed_rows({4}, 0).empty());

@@ -1,0 +1,47 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "models/design/mac_design.h"
+#include "models/numerics/plan.h"
+
+// The proofs of one level of accumulation in one lane type. Internal to the room; docs/numerics.md
+// has them in words.
+
+namespace narrowmac {
+
+/// What is known of the addends of one level.
+struct Addends {
+  int precision = 0;         ///< significand bits
+  int quantum_exponent = 0;  ///< every addend is a multiple of 2^quantum_exponent
+  int bound_exponent = 0;    ///< every |addend| <= 2^bound_exponent
+  std::int64_t count = 0;    ///< additions into one accumulator
+};
+
+/// A lane's significand bits and exponent range.
+struct LaneTraits {
+  const char* name;
+  int significand;
+  int max_exponent;      ///< of the largest finite value
+  int quantum_exponent;  ///< of the smallest subnormal
+};
+inline constexpr LaneTraits kFloat32 = {"float32", 24, 127, -149};
+inline constexpr LaneTraits kFloat64 = {"float64", 53, 1023, -1074};
+
+/// A level planned in a lane, and what it hands on; or the reason why the lane is not exact.
+struct LevelResult {
+  LevelPlan plan;
+  Addends results;  ///< count unused
+  std::string reason;
+  std::string failure;
+  [[nodiscard]] bool ok() const { return failure.empty(); }
+};
+
+/// Plans one level: the cheapest rounding that is proven exact for these addends in this lane.
+LevelResult plan_level(const Conversion& to, const Addends& addends, const LaneTraits& lane);
+
+/// The lane's own arithmetic is the accumulator's: fp32 in float32 lanes.
+bool lane_is_accumulator(const Conversion& to, const LaneTraits& lane);
+
+}  // namespace narrowmac
