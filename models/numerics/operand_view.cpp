@@ -3,7 +3,8 @@
 namespace narrowmac {
 namespace {
 
-/// The tensor coordinate that an output coordinate and a kernel tap meet, or -1 for an inserted zero.
+/// The tensor coordinate that an output coordinate and a kernel tap meet, or -1 for an inserted
+/// zero.
 std::int64_t source(std::int64_t numerator, std::int64_t divisor, std::int64_t size) {
   if (numerator < 0 || numerator % divisor != 0) return -1;
   const std::int64_t position = numerator / divisor;
@@ -38,7 +39,8 @@ OperandView OperandView::dense(const float* data, std::int64_t rows, std::int64_
 
 OperandView OperandView::dense(const double* data, std::int64_t rows, std::int64_t columns,
                                std::int64_t row_stride, std::int64_t column_stride) {
-  OperandView view = dense(static_cast<const float*>(nullptr), rows, columns, row_stride, column_stride);
+  OperandView view =
+      dense(static_cast<const float*>(nullptr), rows, columns, row_stride, column_stride);
   view.f64_ = data;
   return view;
 }
@@ -65,7 +67,8 @@ OperandView OperandView::transposed() const {
 
 double OperandView::at(std::int64_t row, std::int64_t column) const {
   if (is_patches_) {
-    const std::int64_t index = transposed_ ? convolution_.index(column, row) : convolution_.index(row, column);
+    const std::int64_t index =
+        transposed_ ? convolution_.index(column, row) : convolution_.index(row, column);
     return index < 0 ? 0.0 : static_cast<double>(f32_[index]);
   }
   const std::int64_t index = row * row_stride_ + column * column_stride_;

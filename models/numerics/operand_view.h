@@ -4,16 +4,18 @@
 
 namespace narrowmac {
 
-/// Where the rows and columns of an implicit patch matrix (im2col) lie in an NHWC tensor. Nothing is copied:
-/// row (image, y, x), slowest first; column (kernel row, kernel column, channel), slowest first. The element is
-/// tensor[image][sy / divisor][sx / divisor][channel] with
-///   sy = y * step + offset_y + direction * kernel_row,   sx = x * step + offset_x + direction * kernel_column,
+/// Where the rows and columns of an implicit patch matrix (im2col) lie in an NHWC tensor. Nothing
+/// is copied: row (image, y, x), slowest first; column (kernel row, kernel column, channel),
+/// slowest first. The element is tensor[image][sy / divisor][sx / divisor][channel] with
+///   sy = y * step + offset_y + direction * kernel_row,   sx = x * step + offset_x + direction *
+///   kernel_column,
 /// and +0 where sy or sx is negative, not a multiple of `divisor`, or beyond the tensor.
 /// FWD and GRAD: step = stride, offset = -padding, direction = +1, divisor = 1, over X.
-/// BWD: step = 1, offset = +padding, direction = -1, divisor = stride, over dY, which is so visited backwards.
+/// BWD: step = 1, offset = +padding, direction = -1, divisor = stride, over dY, which is so visited
+/// backwards.
 struct ConvolutionPatches {
   std::int64_t images = 0, height = 0, width = 0, channels = 0;  ///< the tensor
-  std::int64_t out_height = 0, out_width = 0;                    ///< rows = images * out_height * out_width
+  std::int64_t out_height = 0, out_width = 0;  ///< rows = images * out_height * out_width
   std::int64_t kernel_height = 0, kernel_width = 0;
   std::int64_t step = 1;
   std::int64_t offset_y = 0, offset_x = 0;
@@ -26,9 +28,9 @@ struct ConvolutionPatches {
   [[nodiscard]] std::int64_t index(std::int64_t row, std::int64_t column) const;
 };
 
-/// A matrix of operand values that belongs to somebody else: dense with any strides (so also transposed), or
-/// convolution patches (also transposed). Values are float32, or float64 for formats that need it; they are
-/// values of the operand format (gemm does not round them).
+/// A matrix of operand values that belongs to somebody else: dense with any strides (so also
+/// transposed), or convolution patches (also transposed). Values are float32, or float64 for
+/// formats that need it; they are values of the operand format (gemm does not round them).
 class OperandView {
  public:
   OperandView() = default;
@@ -71,8 +73,11 @@ struct OutputView {
   std::int64_t row_stride = 0;
 
   static OutputView of(float* data, std::int64_t row_stride) { return {data, nullptr, row_stride}; }
-  static OutputView of(double* data, std::int64_t row_stride) { return {nullptr, data, row_stride}; }
-  /// float32 output rounds (nearest even) what is no float32 value: accumulators wider than 24 bits.
+  static OutputView of(double* data, std::int64_t row_stride) {
+    return {nullptr, data, row_stride};
+  }
+  /// float32 output rounds (nearest even) what is no float32 value: accumulators wider than 24
+  /// bits.
   void store(std::int64_t row, std::int64_t column, double value) const {
     if (f32 != nullptr) {
       f32[row * row_stride + column] = static_cast<float>(value);

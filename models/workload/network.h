@@ -17,16 +17,25 @@ struct FeatureShape {
   friend bool operator==(const FeatureShape&, const FeatureShape&) = default;
 };
 
-/// One layer of a network. `input` names the layers it reads (default: the one before; "input" is the image).
+/// One layer of a network. `input` names the layers it reads (default: the one before; "input" is
+/// the image).
 struct LayerDescription {
   enum class Kind : std::uint8_t {
-    Convolution, Linear, BatchNorm, ReLU, MaxPool, AveragePool, Flatten, ResidualAdd
+    Convolution,
+    Linear,
+    BatchNorm,
+    ReLU,
+    MaxPool,
+    AveragePool,
+    Flatten,
+    ResidualAdd
   };
   std::string name;
   Kind kind = Kind::ReLU;
   std::vector<std::string> inputs;
-  std::int64_t channels = 0;                        ///< Convolution, Linear: outputs
-  std::int64_t kernel = 1, stride = 1, padding = 0; ///< Convolution and pools; average pool kernel 0 = global
+  std::int64_t channels = 0;  ///< Convolution, Linear: outputs
+  std::int64_t kernel = 1, stride = 1,
+               padding = 0;  ///< Convolution and pools; average pool kernel 0 = global
   bool bias = true;
 };
 
@@ -48,14 +57,16 @@ struct LayerShape {
   }
 };
 
-/// Reads and validates a network file (configs/networks/*.toml). Throws Error with file, line and key.
+/// Reads and validates a network file (configs/networks/*.toml). Throws Error with file, line and
+/// key.
 NetworkDescription read_network(const std::filesystem::path& path);
 NetworkDescription parse_network(const ConfigTable& root);
-/// Shapes of every layer for images of shape `input` and `classes` outputs. Throws Error naming the layer whose
-/// shapes do not fit, or if the last layer does not give `classes` values.
+/// Shapes of every layer for images of shape `input` and `classes` outputs. Throws Error naming the
+/// layer whose shapes do not fit, or if the last layer does not give `classes` values.
 std::vector<LayerShape> infer_shapes(const NetworkDescription& network, const FeatureShape& input,
                                      std::int64_t classes);
-/// The GEMM of a convolution or linear layer in a pass, for a batch (docs/training.md has the shapes).
+/// The GEMM of a convolution or linear layer in a pass, for a batch (docs/training.md has the
+/// shapes).
 GemmShape gemm_shape(const LayerShape& layer, Pass pass, std::int64_t batch);
 
 }  // namespace narrowmac

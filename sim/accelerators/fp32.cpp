@@ -18,8 +18,8 @@ namespace {
 using Index = std::int64_t;
 
 constexpr Index kPanelElements = Index{64} * 1024;  // 256 KiB: a packed panel stays in the L2 cache
-constexpr Index kSumLength = 4096;           // length of the partial sums of a cut K
-constexpr Index kLongSum = 8192;             // dense K from here on is cut if M is small
+constexpr Index kSumLength = 4096;                  // length of the partial sums of a cut K
+constexpr Index kLongSum = 8192;                    // dense K from here on is cut if M is small
 constexpr Index kFewRows = 128;
 
 /// A matrix as sgemm reads it.

@@ -14,8 +14,9 @@
 
 namespace narrowmac {
 
-/// Learning rate over the run. Constant: the initial rate. Step: times `factor` at each of `milestones` (epochs).
-/// Cosine: from the initial rate at step 0 to 0 after the last step, by step.
+/// Learning rate over the run. Constant: the initial rate. Step: times `factor` at each of
+/// `milestones` (epochs). Cosine: from the initial rate at step 0 to 0 after the last step, by
+/// step.
 struct Schedule {
   enum class Kind : std::uint8_t { Constant, Step, Cosine };
   Kind kind = Kind::Constant;
@@ -23,9 +24,9 @@ struct Schedule {
   double factor = 0.1;
 };
 
-/// Gradients are multiplied by the scale before they are rounded and divided by it before the update.
-/// Dynamic: starts at `initial`, halves (and the step is skipped) when a gradient overflows or is not finite,
-/// doubles after `growth_interval` good steps.
+/// Gradients are multiplied by the scale before they are rounded and divided by it before the
+/// update. Dynamic: starts at `initial`, halves (and the step is skipped) when a gradient overflows
+/// or is not finite, doubles after `growth_interval` good steps.
 struct LossScale {
   bool dynamic = false;
   double initial = 1.0;
@@ -55,7 +56,8 @@ class MacAssignment {
     }
     return passes_[index] ? &*passes_[index] : nullptr;
   }
-  [[nodiscard]] const std::map<std::string, std::array<std::optional<MacDesign>, 3>>& layers() const {
+  [[nodiscard]] const std::map<std::string, std::array<std::optional<MacDesign>, 3>>& layers()
+      const {
     return layers_;
   }
 
@@ -78,8 +80,8 @@ struct TrainingSettings {
   Normalisation normalisation;
   Formats formats;
   MacAssignment macs;
-  /// Statistics of one training GEMM in `sample` of each layer and pass (0: none): step s is observed if
-  /// s % sample == 0. FWD and BWD look at `sample_rows` rows, GRAD at all outputs.
+  /// Statistics of one training GEMM in `sample` of each layer and pass (0: none): step s is
+  /// observed if s % sample == 0. FWD and BWD look at `sample_rows` rows, GRAD at all outputs.
   std::int64_t sample = 16;
   std::int64_t sample_rows = 512;
 };

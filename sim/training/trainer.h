@@ -55,7 +55,8 @@ struct GemmObservation {
 
 /// Work and time of a layer's pass, summed over the training steps so far.
 struct LayerWork {
-  GemmShape shape;  ///< of a full batch; zero if the pass is never computed (BWD of the first layer)
+  GemmShape
+      shape;  ///< of a full batch; zero if the pass is never computed (BWD of the first layer)
   bool on_array = false;
   std::int64_t gemms = 0;
   std::int64_t macs = 0;
@@ -71,7 +72,8 @@ struct LayerWork {
 /// threads or on resumption.
 class Trainer {
  public:
-  /// Parameters get He initialisation from settings.seed. `train` and `accelerator` must outlive the trainer.
+  /// Parameters get He initialisation from settings.seed. `train` and `accelerator` must outlive
+  /// the trainer.
   Trainer(const NetworkDescription& network, const TrainingSettings& settings, const Dataset& train,
           Accelerator& accelerator);
   ~Trainer();
