@@ -1,5 +1,4 @@
 #include <fmt/core.h>
-#include <spdlog/spdlog.h>
 
 #include <charconv>
 #include <cmath>
@@ -7,6 +6,7 @@
 #include "models/design/config.h"
 #include "sim/cli/commands.h"
 #include "sim/cli/explain_trace.h"
+#include "sim/cli/mac_order.h"
 #include "sim/experiment/files.h"
 
 namespace narrowmac {
@@ -121,9 +121,7 @@ int explain_command(const ExplainCommand& command, OutputFormat format) {
     throw Error(
         fmt::format("--a has {} values and --b has {}; accepted: as many", a.size(), b.size()));
   }
-  for (const std::string& warning : warnings(file.mac)) spdlog::warn("{}", warning);
-  const AccumulationOrder order =
-      file.array ? accumulation_order(file.mac, *file.array) : accumulation_order(file.mac);
+  const AccumulationOrder order = checked_order(command.mac, file.mac, file.array);
   check_length(order, static_cast<std::int64_t>(a.size()));
   const ExplainedDotProduct dot = explain_dot_product(file.mac, order, a, b, command.seed);
   const std::string design = describe(file.mac);

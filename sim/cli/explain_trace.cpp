@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "models/design/error.h"
 #include "models/numerics/convert.h"
 #include "models/numerics/random.h"
 #include "models/numerics/reference.h"
@@ -63,13 +64,11 @@ void judge(ExplainedStep& step, const StepOutcome& outcome, const Addend& addend
     return;
   }
   ++dot.counted_steps;
+  step.what = "exact";
   if (outcome.overflow) {
     ++dot.overflowed;
     step.what = "overflow";
-    return;
-  }
-  step.what = "exact";
-  if (outcome.value == step.before) {
+  } else if (outcome.value == step.before) {
     ++dot.full_swamped;
     step.what = "full swamping";
   } else if (outcome.inexact) {
@@ -93,12 +92,17 @@ class Tracer {
     double first = 0;
     double second = 0;
     for (std::int64_t k = 0; k < length; ++k) {
-      first = multiply_and_add(k, first, a[static_cast<std::size_t>(k)],
-                               b[static_cast<std::size_t>(k)]);
-      const bool chunk_ends = (k + 1) % chunk == 0 || k + 1 == length;
-      if (!order_.chunk || !chunk_ends) continue;
-      second = add_chunk(k / chunk, second, first);
-      first = 0;
+      try {
+        first = multiply_and_add(k, first, a[static_cast<std::size_t>(k)],
+                                 b[static_cast<std::size_t>(k)]);
+        const bool chunk_ends = (k + 1) % chunk == 0 || k + 1 == length;
+        if (!order_.chunk || !chunk_ends) continue;
+        second = add_chunk(k / chunk, second, first);
+        first = 0;
+      } catch (const Error& error) {
+        throw Error(fmt::format("at k = {}, {} times {}: {}", k, a[static_cast<std::size_t>(k)],
+                                b[static_cast<std::size_t>(k)], error.what()));
+      }
     }
     dot_.result = order_.chunk ? second : first;
     finish();

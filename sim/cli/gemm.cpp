@@ -1,7 +1,6 @@
 #include "models/numerics/gemm.h"
 
 #include <fmt/core.h>
-#include <spdlog/spdlog.h>
 
 #include <charconv>
 #include <cmath>
@@ -9,6 +8,7 @@
 #include "models/design/config.h"
 #include "models/numerics/convert.h"
 #include "sim/cli/commands.h"
+#include "sim/cli/mac_order.h"
 #include "sim/experiment/files.h"
 #include "sim/experiment/npy.h"
 
@@ -43,18 +43,28 @@ Matrix read_matrix(const std::filesystem::path& path) {
   return matrix;
 }
 
+/// Throws Error naming the first element that is `refused`, and the format that cannot hold it.
+template <typename Predicate>
+void refuse(const std::filesystem::path& path, const Matrix& matrix, Predicate refused,
+            const std::string& holder) {
+  for (std::size_t i = 0; i < matrix.doubles.size(); ++i) {
+    const double value = matrix.doubles[i];
+    if (!refused(value)) continue;
+    const auto columns = static_cast<std::size_t>(matrix.columns);
+    throw Error(fmt::format("{}: element [{}, {}] is {}; accepted: what the {} can hold",
+                            path.string(), i / columns, i % columns,
+                            std::isnan(value) ? "NaN" : "infinity", holder));
+  }
+}
+
 /// Reads a matrix and rounds it to the operand format, once, from the values in the file.
 Matrix read_operand(const std::filesystem::path& path, const MacDesign& mac,
                     const NumberFormat& format) {
   Matrix matrix = read_matrix(path);
   if (format.is_fixed()) {
-    for (std::size_t i = 0; i < matrix.doubles.size(); ++i) {
-      if (!std::isnan(matrix.doubles[i])) continue;
-      const auto columns = static_cast<std::size_t>(matrix.columns);
-      throw Error(
-          fmt::format("{}: element [{}, {}] is NaN; accepted: what the operand format {} can hold",
-                      path.string(), i / columns, i % columns, format.to_string()));
-    }
+    refuse(
+        path, matrix, [](double value) { return std::isnan(value); },
+        "operand format " + format.to_string());
   }
   convert_all(std::span<double>(matrix.doubles), mac.operand_conversion(format));
   if (format.fits_float32()) {
@@ -103,10 +113,17 @@ void check_shapes(const GemmCommand& command, const Matrix& a, const Matrix& b) 
       b.rows));
 }
 
-void check_c0(const GemmCommand& command, const Matrix& c0, std::int64_t m, std::int64_t n) {
-  if (c0.rows == m && c0.columns == n) return;
-  throw Error(fmt::format("{} is {} x {}; accepted: {} x {}, the rows of A times the columns of B",
-                          command.c0->string(), c0.rows, c0.columns, m, n));
+void check_c0(const GemmCommand& command, const Matrix& c0, std::int64_t m, std::int64_t n,
+              const NumberFormat& accumulator) {
+  if (c0.rows != m || c0.columns != n) {
+    throw Error(
+        fmt::format("{} is {} x {}; accepted: {} x {}, the rows of A times the columns of B",
+                    command.c0->string(), c0.rows, c0.columns, m, n));
+  }
+  if (accumulator.is_float()) return;
+  refuse(
+      *command.c0, c0, [](double value) { return !std::isfinite(value); },
+      "accumulator format " + accumulator.to_string());
 }
 
 std::string statistics_json(const GemmShape& shape, const GemmStatistics& statistics) {
@@ -158,13 +175,9 @@ void print_plan(const GemmProblem& problem, OutputFormat format) {
 int gemm_command(const GemmCommand& command, OutputFormat format) {
   const MacFile file = read_mac_file(command.mac);
   const std::optional<ArrayDesign> array = choose_array(command, file);
-  for (const std::string& warning : warnings(file.mac)) spdlog::warn("{}", warning);
-  if (array) {
-    for (const std::string& warning : warnings(file.mac, *array)) spdlog::warn("{}", warning);
-  }
   GemmProblem problem;
   problem.mac = file.mac;
-  problem.order = array ? accumulation_order(file.mac, *array) : accumulation_order(file.mac);
+  problem.order = checked_order(command.mac, file.mac, array);
   problem.seed = command.seed;
 
   const Matrix a = read_operand(command.a, file.mac, file.mac.a);
@@ -173,16 +186,16 @@ int gemm_command(const GemmCommand& command, OutputFormat format) {
   check_length(problem.order, a.columns);
   problem.a = a.view();
   problem.b = b.view();
+  const Conversion& last =
+      problem.order.chunk ? problem.order.chunk->accumulator : file.mac.accumulator;
   Matrix c0;
   if (command.c0) {
     c0 = read_matrix(*command.c0);
-    check_c0(command, c0, a.rows, b.columns);
+    check_c0(command, c0, a.rows, b.columns, last.format);
     problem.c0 = c0.view();
   }
   if (command.explain) print_plan(problem, format);
 
-  const Conversion& last =
-      problem.order.chunk ? problem.order.chunk->accumulator : file.mac.accumulator;
   const auto statistics = last.format.fits_float32() ? compute<float>(problem, command)
                                                      : compute<double>(problem, command);
   if (command.statistics)

@@ -21,7 +21,9 @@ void start_log() {
 }
 
 int execute(const Invocation& invocation) {
-  if (invocation.quiet || isatty(STDERR_FILENO) == 0) spdlog::set_level(spdlog::level::err);
+  // A warning concerns the result, so it is seen in a script's log, too; the rest is for people.
+  if (isatty(STDERR_FILENO) == 0) spdlog::set_level(spdlog::level::warn);
+  if (invocation.quiet) spdlog::set_level(spdlog::level::err);
   std::optional<tbb::global_control> threads;
   if (invocation.threads > 0) {
     threads.emplace(tbb::global_control::max_allowed_parallelism,

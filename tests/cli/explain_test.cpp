@@ -53,6 +53,40 @@ TEST(ExplainCommand, SaysThatAnOperandWasRounded) {
   EXPECT_EQ(unrounded.out.find("a_input"), std::string::npos);
 }
 
+TEST(ExplainCommand, CountsASumWrappedToZeroAsGemmDoes) {
+  const TemporaryFolder folder;
+  const std::string mac = folder.write("mac.toml",
+                                       "[mac]\na = 'int8'\nb = 'int8'\naccumulator = 'fx4.0'\n"
+                                       "overflow = 'wrap'\n");
+  const nlohmann::json dot = explain(mac, "8", "2");
+  EXPECT_EQ(dot["steps"][0]["what"], "overflow, underflow");
+  EXPECT_EQ(dot["overflow"], 1);
+  EXPECT_EQ(dot["underflow"], 1);
+}
+
+TEST(ExplainCommand, NamesTheProductThatFixedPointCannotHold) {
+  const TemporaryFolder folder;
+  const std::string mac = folder.write("mac.toml",
+                                       "[mac]\na = 'e5m2'\nb = 'e5m2'\naccumulator = 'fx4.0'\n"
+                                       "overflow = 'wrap'\n");
+  const Outcome outcome = run_program({"explain", "--mac", mac, "--a", "1,inf", "--b", "1,2"});
+  EXPECT_EQ(outcome.exit_code, 2);
+  EXPECT_NE(outcome.err.find("at k = 1, inf times 2"), std::string::npos) << outcome.err;
+}
+
+TEST(ExplainCommand, WarnsOfAnUnwiseDesignUnlessQuiet) {
+  const TemporaryFolder folder;
+  const std::string mac =
+      folder.write("mac.toml", "[mac]\na = 'int8'\nb = 'int8'\naccumulator = 'e4m3'\n");
+  const Outcome loud = run_program({"explain", "--mac", mac, "--a", "1", "--b", "1"});
+  EXPECT_EQ(loud.exit_code, 0);
+  EXPECT_NE(loud.err.find(mac + ": the accumulator e4m3 cannot hold one product"),
+            std::string::npos)
+      << loud.err;
+  const Outcome quiet = run_program({"explain", "--mac", mac, "--a", "1", "--b", "1", "--quiet"});
+  EXPECT_EQ(quiet.err, "");
+}
+
 TEST(ExplainCommand, ShowsTheSecondLevelOfChunks) {
   const TemporaryFolder folder;
   const std::string mac = folder.write("mac.toml",

@@ -122,6 +122,18 @@ TEST_F(GemmRefusal, OfInfinityThatReachesAFixedPointAccumulator) {
   expect(mac, folder_.write("big.npy", matrix_bytes(1, 2, {1e9, 1})), good_, {"fx24.0"});
 }
 
+TEST_F(GemmRefusal, OfAnInfiniteC0ForAFixedPointAccumulator) {
+  const std::string c0 = folder_.write("c0.npy", matrix_bytes(2, 2, {1, 2, HUGE_VAL, 4}));
+  expect(shipped_mac("int8-fx24.0"), good_, good_,
+         {c0 + ": element [1, 0] is infinity", "accumulator format fx24.0"}, {"--c", c0});
+}
+
+TEST_F(GemmRefusal, OfAnImpossibleOrderNamesTheMacFile) {
+  const std::string mac =
+      folder_.write("mac.toml", kMac + "accumulator = 'e6m9'\n[mac.chunk]\naccumulator = 'e6m9'\n");
+  expect(mac, good_, good_, {mac + ": the chunk has no length"});
+}
+
 TEST_F(GemmRefusal, OfArraysThatCannotBe) {
   expect(mac_, good_, good_, {"--array", "'32'", "ROWSxCOLUMNS"}, {"--array", "32"});
   expect(mac_, good_, good_, {"--array", "'0x4'"}, {"--array", "0x4"});
