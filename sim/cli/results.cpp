@@ -157,6 +157,14 @@ ResultTable parse_csv(std::string_view text) {
   return table;
 }
 
+Json rounded(const Json& number, int digits, double factor) {
+  if (number.is_null()) return Json();
+  const std::string text = fmt::format("{:.{}g}", number.number() * factor, digits);
+  double value = 0;
+  std::from_chars(text.data(), text.data() + text.size(), value);
+  return Json(value);
+}
+
 Json number_or_text(double value) {
   if (std::isnan(value)) return Json("nan");
   if (std::isinf(value)) return Json(value > 0 ? "inf" : "-inf");

@@ -25,6 +25,9 @@ std::string render(const ResultTable& table, OutputFormat format);
 Json to_json(const ResultTable& table);
 /// A CSV text (RFC 4180) as a table of numbers and texts; empty fields are null.
 ResultTable parse_csv(std::string_view text);
+/// A number times `factor`, rounded to so many significant digits, for tables that people read;
+/// null stays null.
+Json rounded(const Json& number, int digits, double factor = 1);
 /// A double as JSON, or as the text "inf", "-inf", "nan", which JSON numbers cannot express.
 Json number_or_text(double value);
 

@@ -29,9 +29,57 @@ void print_plan(const RunReport& report, OutputFormat format) {
                     report.plan.steps_per_epoch, render(plan_table(report.plan), format)));
 }
 
+std::string line_of(std::string_view what, const std::string& value) {
+  return fmt::format("{:<16}{}\n", what, value);
+}
+
+std::string or_dash(const Json& number, int digits) {
+  return number.is_null() ? "-" : fmt::format("{:.{}f}", number.number(), digits);
+}
+
+/// What happened in the accumulators, pass by pass; empty if nothing was observed (fp32).
+std::string passes_for_people(const Json& results) {
+  ResultTable table;
+  table.columns = {"pass", "full swamping %", "partial swamping %", "overflow %", "VRR", "NMSE"};
+  for (const Pass pass : kPasses) {
+    const Json& of_pass = results.at("passes").at(to_string(pass));
+    if (of_pass.at("observed_gemms").integer() == 0) continue;
+    table.rows.push_back({Json(to_string(pass)), rounded(of_pass.at("full_swamping"), 4, 100),
+                          rounded(of_pass.at("partial_swamping"), 4, 100),
+                          rounded(of_pass.at("overflow"), 4, 100), rounded(of_pass.at("vrr"), 4),
+                          rounded(of_pass.at("nmse"), 4)});
+  }
+  return table.rows.empty() ? "" : "\n" + render(table, OutputFormat::Table);
+}
+
+std::string results_for_people(const RunReport& report) {
+  const Json summary = Json::parse(report.summary_json, (report.out / "summary.json").string());
+  const Json& results = summary.at("results");
+  const Json& hardware = summary.at("hardware");
+  const Json& time = summary.at("time");
+  std::string text = fmt::format("run {} ({})\n", report.name, report.out.string());
+  text += line_of("test accuracy", or_dash(rounded(results.at("test_accuracy"), 4, 100), 2) + " %");
+  text += line_of("test loss", or_dash(results.at("test_loss"), 4));
+  text += line_of("train loss", or_dash(results.at("train_loss"), 4) + " (last epoch)");
+  text += line_of("diverged", report.diverged ? "yes" : "no");
+  text += line_of("steps", std::to_string(report.steps));
+  text += line_of(
+      "array", fmt::format("{}: {} cycles, {} of them stalls", hardware.at("array").string(),
+                           hardware.at("cycles").integer(), hardware.at("stall_cycles").integer()));
+  text += line_of("time",
+                  fmt::format("{:.1f} s training ({:.0f} images/s), {:.1f} s evaluation",
+                              time.at("training").number(), time.at("images_per_second").number(),
+                              time.at("evaluation").number()));
+  return text + passes_for_people(results);
+}
+
 void print_results(const RunReport& report, OutputFormat format) {
   if (format == OutputFormat::Json) {
     print(report.summary_json);
+    return;
+  }
+  if (format == OutputFormat::Table) {
+    print(results_for_people(report));
     return;
   }
   ResultTable table;
