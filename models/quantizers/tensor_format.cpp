@@ -123,7 +123,8 @@ std::string TensorFormat::describe() const {
   return conversion.subnormals ? text : text + ", no subnormals";
 }
 
-TensorFormat parse_tensor_format(const ConfigTable& parent, std::string_view key) {
+TensorFormat parse_tensor_format(const ConfigTable& parent, std::string_view key,
+                                 bool default_subnormals) {
   TensorFormat result;
   result.conversion.overflow = Overflow::Saturate;
   const auto default_scaling = [](const NumberFormat& format) {
@@ -132,6 +133,7 @@ TensorFormat parse_tensor_format(const ConfigTable& parent, std::string_view key
   if (!parent.is_table(key)) {
     result.conversion.format = parse_format(parent, key);
     result.scaling = default_scaling(result.conversion.format);
+    if (result.conversion.format.is_float()) result.conversion.subnormals = default_subnormals;
     return result;
   }
   const ConfigTable table = parent.table(key);
@@ -140,7 +142,9 @@ TensorFormat parse_tensor_format(const ConfigTable& parent, std::string_view key
   result.conversion.rounding = parse_rounding(table);
   result.conversion.overflow = parse_overflow(table, format);
   refuse(table, "subnormals", format.is_fixed(), "only with a float format");
-  result.conversion.subnormals = table.boolean_or("subnormals", true);
+  if (format.is_float()) {
+    result.conversion.subnormals = table.boolean_or("subnormals", default_subnormals);
+  }
   result.scaling = choice_or(table, "scaling", kScalings, default_scaling(format));
   refuse(table, "sigmas", result.scaling != Scaling::Sigma, "only with scaling = \"sigma\"");
   result.sigmas = table.number_or("sigmas", result.sigmas);

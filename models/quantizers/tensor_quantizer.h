@@ -36,7 +36,9 @@ bool fits_tensor(const NumberFormat& format);
 /// (nearest-even), `random_bits` (stochastic only, required there), `scaling` (none for floats,
 /// max-abs for fixed point), `sigmas` (sigma only, 4), `overflow` (saturate) and `subnormals`
 /// (floats only, true). Throws Error with file, line, key.
-TensorFormat parse_tensor_format(const ConfigTable& parent, std::string_view key);
+/// `default_subnormals` is what a float format has that does not say.
+TensorFormat parse_tensor_format(const ConfigTable& parent, std::string_view key,
+                                 bool default_subnormals = true);
 /// An inline TOML table with every default spelled out; as a key's value it parses back to the same
 /// TensorFormat.
 std::string to_toml(const TensorFormat& format);

@@ -181,16 +181,53 @@ void read_training(const ConfigTable& root, TrainingSettings& training) {
   training.shuffle = table.boolean_or("shuffle", training.shuffle);
 }
 
+/// What enters an array without subnormals has none either, unless the format says otherwise. The
+/// master weights stay outside.
 void read_formats(const ConfigTable& root, Formats& formats) {
+  const bool subnormals =
+      !has_table(root, "mac") || root.table("mac").boolean_or("subnormals", true);
+  for (TensorFormat* format : {&formats.activation, &formats.weight, &formats.gradient}) {
+    format->conversion.subnormals = subnormals;
+  }
   if (!has_table(root, "formats")) return;
   const ConfigTable table = root.table("formats");
-  const auto read = [&](std::string_view key, TensorFormat& format) {
-    if (table.has(key)) format = parse_tensor_format(table, key);
+  const auto read = [&](std::string_view key, TensorFormat& format, bool default_subnormals) {
+    if (table.has(key)) format = parse_tensor_format(table, key, default_subnormals);
   };
-  read("activation", formats.activation);
-  read("weight", formats.weight);
-  read("gradient", formats.gradient);
-  read("weight_update", formats.weight_update);
+  read("activation", formats.activation, subnormals);
+  read("weight", formats.weight, subnormals);
+  read("gradient", formats.gradient, subnormals);
+  read("weight_update", formats.weight_update, true);
+}
+
+/// A MAC without subnormals must not be given any: one tensor feeds several passes and layers, so
+/// the format has to say it.
+void check_subnormals(const ConfigTable& root, const RunConfig& config) {
+  const Formats& formats = config.training.formats;
+  const auto check = [&](const std::string& layer, Pass pass, std::string_view key,
+                         const TensorFormat& format) {
+    const MacDesign* mac = config.training.macs.find(layer, pass);
+    if (mac == nullptr || mac->accumulator.subnormals || format.conversion.format.is_fixed() ||
+        !format.conversion.subnormals) {
+      return;
+    }
+    throw root.error(
+        "formats",
+        fmt::format("found {} with subnormals, but layer {}, pass {} has "
+                    "subnormals = false; accepted: {} = {{ format = \"{}\", "
+                    "subnormals = false }}, or subnormals = true in that MAC",
+                    key, layer, to_string(pass), key, format.conversion.format.to_string()));
+  };
+  for (const LayerDescription& layer : config.network.layers) {
+    using Kind = LayerDescription::Kind;
+    if (layer.kind != Kind::Convolution && layer.kind != Kind::Linear) continue;
+    check(layer.name, Pass::Forward, "activation", formats.activation);
+    check(layer.name, Pass::Forward, "weight", formats.weight);
+    check(layer.name, Pass::Backward, "gradient", formats.gradient);
+    check(layer.name, Pass::Backward, "weight", formats.weight);
+    check(layer.name, Pass::Gradient, "activation", formats.activation);
+    check(layer.name, Pass::Gradient, "gradient", formats.gradient);
+  }
 }
 
 void read_observe(const ConfigTable& root, TrainingSettings& training) {
@@ -226,6 +263,7 @@ RunConfig parse_run_config(const ConfigTable& root, const fs::path& path) {
   read_training(root, config.training);
   read_formats(root, config.training.formats);
   if (has_table(root, "mac")) read_macs(root.table("mac"), config);
+  check_subnormals(root, config);
   config.array = parse_array(root);
   read_observe(root, config.training);
   root.reject_unknown();

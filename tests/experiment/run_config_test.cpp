@@ -92,6 +92,22 @@ TEST_F(RunConfigFile, APassInheritsEveryKeyItDoesNotSet) {
   EXPECT_EQ(config.training.macs.find("fc1", Pass::Forward)->chunk->length, 64);
 }
 
+TEST_F(RunConfigFile, TensorsThatEnterAnArrayWithoutSubnormalsHaveNone) {
+  const RunConfig config = read(kRun, {"mac.subnormals=false"});
+  EXPECT_FALSE(config.training.formats.activation.conversion.subnormals);
+  EXPECT_FALSE(config.training.formats.weight.conversion.subnormals);
+  EXPECT_FALSE(config.training.formats.gradient.conversion.subnormals);
+  EXPECT_TRUE(config.training.formats.weight_update.conversion.subnormals);
+}
+
+TEST_F(RunConfigFile, AMacWithoutSubnormalsRefusesTensorsWithThem) {
+  expect_refused(std::string(kRun) + "[mac.GRAD]\nsubnormals = false\n", {},
+                 {"formats", "activation", "conv1", "GRAD", "subnormals = false"});
+  const RunConfig config = read(
+      kRun, {"mac.subnormals=false", "mac.FWD.subnormals=true"});  // flushed tensors suit any MAC
+  EXPECT_FALSE(config.training.formats.activation.conversion.subnormals);
+}
+
 TEST_F(RunConfigFile, LaterLayerEntriesGoOverEarlierOnes) {
   const RunConfig config = read(std::string(kRun) +
                                 "[[mac.layer]]\nname = \"fc1\"\naccumulator = \"fp32\"\n"
