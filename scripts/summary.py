@@ -22,13 +22,19 @@ def main():
         return 2
     points = group_points(runs)
     print(table(points))
+    print("swamped: full swamping, the share of a pass's additions that left the accumulator as it was")
     finished = sum(run.summary is not None for run in runs)
     if finished < total:
         print(f"\nUnfinished: {finished} of {total} runs are done.")
     print()
     for sentence in conclusion(points):
-        print(textwrap.fill(sentence, width=100))
+        print(wrap(sentence))
     return 0
+
+
+def wrap(sentence):
+    """Lines of at most 100 characters; a number keeps its percent sign."""
+    return textwrap.fill(sentence.replace(" %", "\0%"), width=100).replace("\0", " ")
 
 
 if __name__ == "__main__":
