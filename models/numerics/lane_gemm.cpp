@@ -243,7 +243,7 @@ void lane_gemm(const GemmProblem& problem, const GemmPlan& plan, const OutputVie
   const std::vector<std::int64_t> pieces = piece_starts(grid.a.segments());
   const std::int64_t tiles = grid.row_tiles * grid.b.panels();
   const std::int64_t per_task = std::clamp<std::int64_t>(
-      tiles / (4 * tbb::this_task_arena::max_concurrency()), 1, kMaxTilesPerTask);
+      tiles / (std::int64_t{4} * tbb::this_task_arena::max_concurrency()), 1, kMaxTilesPerTask);
   const std::int64_t tasks = (tiles + per_task - 1) / per_task;
   tbb::parallel_for(std::int64_t{0}, tasks, [&](std::int64_t task) {
     run_tiles(grid, kernel, pieces, task * per_task, std::min(tiles, (task + 1) * per_task), out);
