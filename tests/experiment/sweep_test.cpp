@@ -167,6 +167,7 @@ TEST(Sweep, ASweepThatIsKilledIsResumedWithoutComputingFinishedPointsAgain) {
   const TinyRun run;
   SweepOptions options = options_of(run, kPoints);
   options.jobs = 1;
+  // This process has run nothing, so it has no threads that the fork would lack.
   const pid_t child = ::fork();
   if (child == 0) {
     (void)run_sweep(options);
@@ -180,7 +181,11 @@ TEST(Sweep, ASweepThatIsKilledIsResumedWithoutComputingFinishedPointsAgain) {
     }
     return count;
   };
-  while (finished() == 0) ::usleep(1000);
+  while (finished() == 0) {
+    ASSERT_EQ(::waitpid(child, nullptr, WNOHANG), 0)
+        << "the sweep ended before a point was finished";
+    ::usleep(1000);
+  }
   ::kill(child, SIGKILL);
   ::waitpid(child, nullptr, 0);
   options.resume = true;
