@@ -10,16 +10,18 @@
 namespace narrowmac {
 namespace {
 
-/// Largest and smallest non-zero exponent field, in place: integers only, so that the loop
-/// vectorises.
+/// Largest and smallest non-zero exponent field, in place, and the count of zeros: integers only,
+/// so that the loop vectorises.
 template <typename Word>
 struct ExponentFields {
   Word largest = 0;
   Word smallest_nonzero = std::numeric_limits<Word>::max();
+  std::int64_t zeros = 0;
 
   void merge(const ExponentFields& other) {
     largest = std::max(largest, other.largest);
     smallest_nonzero = std::min(smallest_nonzero, other.smallest_nonzero);
+    zeros += other.zeros;
   }
 };
 
@@ -28,11 +30,13 @@ ExponentFields<Word> scan_run(const T* data, std::int64_t count, std::int64_t st
   ExponentFields<Word> fields;
   Word largest = 0;
   Word smallest = std::numeric_limits<Word>::max();
+  Word zeros = 0;
   const auto visit = [&](T value) {
     const Word magnitude = std::bit_cast<Word>(value) & kMagnitude;
     largest = std::max(largest, magnitude);
     // Zero wraps around to the largest word and so never wins.
     smallest = std::min<Word>(smallest, magnitude - 1);
+    zeros += magnitude == 0 ? Word{1} : Word{0};
   };
   if (stride == 1) {
     for (std::int64_t i = 0; i < count; ++i) visit(data[i]);
@@ -41,6 +45,7 @@ ExponentFields<Word> scan_run(const T* data, std::int64_t count, std::int64_t st
   }
   fields.largest = largest;
   fields.smallest_nonzero = smallest;
+  fields.zeros = static_cast<std::int64_t>(zeros);
   return fields;
 }
 
@@ -80,6 +85,8 @@ OperandRange scan(const T* data, const Runs& runs, const NumberFormat& format) {
         return left;
       });
   OperandRange range;
+  range.values = runs.count * runs.length;
+  range.zeros = fields.zeros;
   const auto exponent_field = [](Word word) { return static_cast<int>(word >> kFraction); };
   range.finite = exponent_field(fields.largest) != 2 * kBias + 1;
   range.zero = fields.largest == 0;

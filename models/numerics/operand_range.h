@@ -13,6 +13,11 @@ struct OperandRange {
   bool zero = true;          ///< every value is zero
   int max_exponent = 0;      ///< every |value| < 2^(max_exponent + 1); meaningless if zero
   int quantum_exponent = 0;  ///< every value is a multiple of 2^quantum_exponent
+  std::int64_t values = 0;   ///< scanned (of a convolution: elements of the tensor)
+  std::int64_t zeros = 0;    ///< of them, zeros of either sign
+  [[nodiscard]] double zero_share() const {
+    return values == 0 ? 0 : static_cast<double>(zeros) / static_cast<double>(values);
+  }
 };
 
 /// Scans the values (of a convolution: the tensor below the patches). Threads: TBB's.

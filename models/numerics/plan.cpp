@@ -64,6 +64,56 @@ bool clamp_hides_overflow(const LevelPlan& clamping, const LevelResult& other) {
          (other.plan.watch_overflow || other.results.bound_exponent > kFloat32.max_exponent);
 }
 
+/// True if a level that starts at +0 and rounds to nearest even never becomes -0: an exact zero sum
+/// of which not both addends are -0 is +0, so only underflow leads there. The kernels that meet
+/// underflow are Gradual, the flushing ones, and fp32's own lane below its smallest subnormal.
+bool never_negative_zero(const Conversion& to, const LevelPlan& level, int addend_quantum,
+                         const LaneTraits& lane) {
+  switch (level.rounding) {
+    case LaneRounding::Significand:
+    case LaneRounding::Repaired:
+    case LaneRounding::Quantum:
+      return true;
+    case LaneRounding::None:
+      return to.format.is_fixed() || addend_quantum >= lane.quantum_exponent;
+    default:
+      return false;
+  }
+}
+
+/// Adding a zero to an accumulator that is not zero leaves it: it is a value of its format. Adding
+/// one to +0 leaves +0 under nearest even. So only an accumulator of -0 can change, into +0, and no
+/// later non-zero addend sees the difference.
+ZeroProducts zero_products_of(const PlanInput& input, const GemmPlan& plan, const LanePlan& levels,
+                              const Addends& products, const LaneTraits& lane) {
+  const auto to_nearest = [](const Conversion& to) {
+    return to.rounding.mode == RoundingMode::NearestEven;
+  };
+  const Conversion& first = input.mac.accumulator;
+  if (!to_nearest(first)) return ZeroProducts::Matter;
+  bool unseen = never_negative_zero(first, plan.first, products.quantum_exponent, lane);
+  if (input.order.chunk) {
+    const Conversion& second = input.order.chunk->accumulator;
+    if (!to_nearest(second)) return ZeroProducts::Matter;
+    // Chunk sums are added whatever they are; a second accumulator of +0 does not see their sign.
+    unseen = unseen ||
+             never_negative_zero(second, plan.second, levels.first.results.quantum_exponent, lane);
+  }
+  return unseen ? ZeroProducts::ChangeNothing : ZeroProducts::ChangeSignsOfZero;
+}
+
+const char* explain(ZeroProducts zero_products) {
+  switch (zero_products) {
+    case ZeroProducts::ChangeNothing:
+      return "zero products may be skipped: no sum can be -0, so they change no bits";
+    case ZeroProducts::ChangeSignsOfZero:
+      return "zero products may be skipped: they change no bits but the sign of -0, and results of "
+             "-0 are recomputed";
+    default:
+      return "zero products are added: they may change the sign of a zero";
+  }
+}
+
 /// Plans a GEMM in one lane type; the failure says why not.
 std::string try_lane(const PlanInput& input, const LaneTraits& lane, GemmPlan& plan) {
   if (lane.significand == 24 && !(input.mac.a.fits_float32() && input.mac.b.fits_float32())) {
@@ -114,6 +164,8 @@ std::string try_lane(const PlanInput& input, const LaneTraits& lane, GemmPlan& p
   if (chunked) plan.reasons.push_back("second accumulator: " + levels.second.reason);
   if (scale)
     plan.reasons.push_back(fmt::format("B is scaled by 2^{} for that", plan.scale_exponent));
+  plan.zero_products = zero_products_of(input, plan, levels, products, lane);
+  plan.reasons.emplace_back(explain(plan.zero_products));
   return {};
 }
 

@@ -20,6 +20,14 @@ struct LevelPlan {
       false;  ///< lanes that may pass the largest value become non-finite and are recomputed
 };
 
+/// What a zero product does to an accumulator, and so whether kernels may leave it out.
+enum class ZeroProducts : std::uint8_t {
+  Matter,             ///< nothing is proven: every product is added
+  ChangeNothing,      ///< every accumulator keeps its bits
+  ChangeSignsOfZero,  ///< they only turn an accumulator of -0 into +0: if they are left out,
+                      ///< results of -0 are recomputed and all others are exact
+};
+
 /// What a GEMM does, decided once: the lane type and its steps, or the reference where no proof
 /// holds.
 struct GemmPlan {
@@ -28,7 +36,8 @@ struct GemmPlan {
   LevelPlan first, second;  ///< second: only with chunks
   int scale_exponent =
       0;  ///< B is multiplied by 2^scale_exponent, so that the lane overflows where watched
-  bool counts_in_lanes = false;      ///< the instrumented kernel is exact, too
+  bool counts_in_lanes = false;  ///< the instrumented kernel is exact, too
+  ZeroProducts zero_products = ZeroProducts::Matter;
   std::vector<std::string> reasons;  ///< one decision each, for people
 };
 
