@@ -74,15 +74,20 @@ void sync_folder(const fs::path& folder) {
   }
 }
 
-void write_all(int descriptor, std::string_view bytes, const fs::path& name) {
+/// Writes and syncs the file `path`; errors name the file that is meant.
+void write_durably(const fs::path& path, std::string_view bytes, const fs::path& meant) {
+  Descriptor descriptor(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
+  if (descriptor.get() < 0) fail(meant, "cannot write", errno);
   while (!bytes.empty()) {
-    const ssize_t written = ::write(descriptor, bytes.data(), bytes.size());
+    const ssize_t written = ::write(descriptor.get(), bytes.data(), bytes.size());
     if (written < 0) {
       if (errno == EINTR) continue;
-      fail(name, "cannot write", errno);
+      fail(meant, "cannot write", errno);
     }
     bytes.remove_prefix(static_cast<std::size_t>(written));
   }
+  if (::fsync(descriptor.get()) != 0) fail(meant, "cannot write", errno);
+  if (descriptor.close() != 0) fail(meant, "cannot write", errno);
 }
 
 }  // namespace
@@ -92,17 +97,14 @@ void write_file(const fs::path& path, std::string_view bytes) {
   const std::string name =
       fmt::format(".{}.{}{}", path.filename().string(), ::getpid(), kTemporarySuffix);
   Temporary temporary(folder / name);
-  {
-    Descriptor descriptor(
-        ::open(temporary.path().c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
-    if (descriptor.get() < 0) fail(path, "cannot write", errno);
-    write_all(descriptor.get(), bytes, path);
-    if (::fsync(descriptor.get()) != 0) fail(path, "cannot write", errno);
-    if (descriptor.close() != 0) fail(path, "cannot write", errno);
-  }
+  write_durably(temporary.path(), bytes, path);
   if (::rename(temporary.path().c_str(), path.c_str()) != 0) fail(path, "cannot write", errno);
   temporary.keep();
   sync_folder(folder);
+}
+
+void write_into_new_folder(const fs::path& path, std::string_view bytes) {
+  write_durably(path, bytes, path);
 }
 
 std::string read_file(const fs::path& path) {

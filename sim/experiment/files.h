@@ -12,6 +12,10 @@ namespace narrowmac {
 /// of kind System names the file and the reason.
 void write_file(const std::filesystem::path& path, std::string_view bytes);
 
+/// Writes a file into a folder that nobody reads yet: durable once rename_durably() has put the
+/// folder in its place. Throws Error of kind System; half a file may remain.
+void write_into_new_folder(const std::filesystem::path& path, std::string_view bytes);
+
 /// The contents of a regular file. Throws Error: kind Input if it is missing or no file, System if
 /// it cannot be read.
 std::string read_file(const std::filesystem::path& path);

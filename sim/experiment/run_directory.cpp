@@ -165,9 +165,10 @@ void RunDirectory::save(const Checkpoint& checkpoint) {
     make_directories(temporary);
     try {
       for (const NamedTensor& tensor : checkpoint.tensors) {
-        write_npy(temporary / (tensor.name + ".npy"), tensor.shape, std::span(tensor.values));
+        write_into_new_folder(temporary / (tensor.name + ".npy"),
+                              npy_bytes(tensor.shape, std::span(tensor.values)));
       }
-      write_file(temporary / kState, state_text(checkpoint));
+      write_into_new_folder(temporary / kState, state_text(checkpoint));
     } catch (...) {  // on a full disk half a checkpoint would only be in the way
       std::error_code ignored;
       fs::remove_all(temporary, ignored);

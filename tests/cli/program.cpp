@@ -7,6 +7,8 @@
 #include <sstream>
 #include <stdexcept>
 
+#include "tests/temporary_root.h"
+
 namespace narrowmac {
 namespace {
 
@@ -43,7 +45,7 @@ Outcome run_program(const std::vector<std::string>& arguments,
 }
 
 TemporaryFolder::TemporaryFolder() {
-  std::string pattern = (std::filesystem::temp_directory_path() / "narrowmac-cli-XXXXXX").string();
+  std::string pattern = (temporary_root() / "narrowmac-cli-XXXXXX").string();
   if (mkdtemp(pattern.data()) == nullptr) throw std::runtime_error("no temporary folder");
   path_ = pattern;
 }

@@ -8,13 +8,15 @@
 #include <string>
 #include <vector>
 
+#include "tests/temporary_root.h"
+
 namespace narrowmac {
 
 /// A folder of its own for a test, removed at the end.
 class TemporaryDirectory {
  public:
   TemporaryDirectory() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "narrowmac-XXXXXX").string();
+    std::string pattern = (temporary_root() / "narrowmac-XXXXXX").string();
     if (::mkdtemp(pattern.data()) == nullptr) throw std::runtime_error("mkdtemp failed");
     path_ = pattern;
   }

@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "tests/temporary_root.h"
+
 namespace narrowmac::testing {
 
 using Bytes = std::vector<std::uint8_t>;
@@ -19,7 +21,7 @@ class TemporaryFolder {
   TemporaryFolder() {
     std::random_device device;
     do {
-      path_ = std::filesystem::temp_directory_path() /
+      path_ = temporary_root() /
               ("narrowmac-test-" + std::to_string(device()) + std::to_string(device()));
     } while (!std::filesystem::create_directories(path_));
   }
