@@ -158,79 +158,6 @@ void run_tiles(const TileGrid<T>& grid, const TileKernel<T>& kernel,
   }
 }
 
-/// Statistics of one row tile over all panels.
-template <typename T>
-struct RowTileStatistics {
-  GemmStatistics statistics;
-  bool finite = true;
-};
-
-template <typename T>
-struct CountingGrid {
-  const TileGrid<T>& grid;
-  const CountingKernel<T>& kernel;
-  CountingLimits<T> first, second;
-  const double* exact;  ///< observed rows x N: sums without intermediate rounding
-};
-
-template <typename T>
-RowTileStatistics<T> count_row_tile(const CountingGrid<T>& counting, std::int64_t row_tile) {
-  const TileGrid<T>& grid = counting.grid;
-  const std::int64_t columns = grid.tile_columns;
-  const std::int64_t valid_rows =
-      std::min<std::int64_t>(grid.tile_rows, grid.shape.m - row_tile * grid.tile_rows);
-  const std::int64_t size = grid.tile_size();
-  const std::int64_t panels = grid.b.panels();
-  LaneBuffer<T> storage(2 * size * panels);
-  std::fill_n(storage.data(), 2 * size * panels, T{0});
-  LaneCounts counts;
-  for (std::int64_t panel = 0; panel < panels; ++panel) {
-    CountingWork<T> work;
-    T* sums = storage.data() + 2 * size * panel;
-    work.tile = grid.work(row_tile, panel, sums, sums + size);
-    work.tile.segments = grid.a.segments().data();
-    work.tile.segment_count = static_cast<std::int64_t>(grid.a.segments().size());
-    work.rows = static_cast<int>(valid_rows);
-    work.columns =
-        static_cast<int>(std::min<std::int64_t>(columns, grid.shape.n - panel * columns));
-    work.first = counting.first;
-    work.second = counting.second;
-    counting.kernel.run(grid.first, grid.second, work, counts);
-  }
-  RowTileStatistics<T> result;
-  GemmStatistics& statistics = result.statistics;
-  statistics.steps = counts.steps;
-  statistics.full_swamped = counts.full_swamped;
-  statistics.partial_swamped = counts.partial_swamped;
-  statistics.overflowed = counts.overflowed;
-  statistics.underflowed = counts.underflowed;
-  statistics.nonzero_products = counts.nonzero_products;
-  statistics.products = valid_rows * grid.shape.n * grid.shape.k;
-  for (std::int64_t r = 0; r < valid_rows; ++r) {
-    const double* exact = counting.exact + (row_tile * grid.tile_rows + r) * grid.shape.n;
-    for (std::int64_t n = 0; n < grid.shape.n; ++n) {
-      const T* values = storage.data() + 2 * size * (n / columns) + (grid.chunked() ? size : 0);
-      const T value = values[r * columns + n % columns];
-      if (!std::isfinite(value)) result.finite = false;
-      statistics.add_output(static_cast<double>(value) * grid.unscale, exact[n]);
-    }
-  }
-  return result;
-}
-
-/// The sums of the exact products, rounded to double at each addition: what the losses are measured
-/// against.
-std::vector<double> exact_sums(const GemmProblem& problem) {
-  GemmProblem exact = problem;
-  exact.order = {};
-  const GemmShape shape = problem.shape();
-  std::vector<double> sums(static_cast<std::size_t>(shape.m * shape.n));
-  GemmPlan plan;
-  plan.lane = GemmPlan::Lane::Float64;
-  lane_gemm<double>(exact, plan, OutputView::of(sums.data(), shape.n));
-  return sums;
-}
-
 }  // namespace
 
 template <typename T>
@@ -250,36 +177,7 @@ void lane_gemm(const GemmProblem& problem, const GemmPlan& plan, const OutputVie
   });
 }
 
-template <typename T>
-std::optional<GemmStatistics> lane_statistics(const GemmProblem& problem, const GemmPlan& plan) {
-  const GemmShape shape = problem.shape();
-  if (shape.m == 0 || shape.n == 0) return GemmStatistics{};
-  const std::vector<double> exact = exact_sums(problem);
-  const CountingKernel<T> kernel = select_counting_tile<T>(plan.first.rounding);
-  const TileGrid<T> grid(problem, plan, kernel.rows, kernel.columns);
-  CountingGrid<T> counting{grid,
-                           kernel,
-                           counting_limits<T>(problem.mac.accumulator, plan.scale_exponent),
-                           {},
-                           exact.data()};
-  if (problem.order.chunk) {
-    counting.second = counting_limits<T>(problem.order.chunk->accumulator, plan.scale_exponent);
-  }
-  std::vector<RowTileStatistics<T>> parts(static_cast<std::size_t>(grid.row_tiles));
-  tbb::parallel_for(std::int64_t{0}, grid.row_tiles, [&](std::int64_t row_tile) {
-    parts[static_cast<std::size_t>(row_tile)] = count_row_tile(counting, row_tile);
-  });
-  GemmStatistics total;
-  for (const RowTileStatistics<T>& part : parts) {
-    if (!part.finite) return std::nullopt;
-    total += part.statistics;
-  }
-  return total;
-}
-
 template void lane_gemm<float>(const GemmProblem&, const GemmPlan&, const OutputView&);
 template void lane_gemm<double>(const GemmProblem&, const GemmPlan&, const OutputView&);
-template std::optional<GemmStatistics> lane_statistics<float>(const GemmProblem&, const GemmPlan&);
-template std::optional<GemmStatistics> lane_statistics<double>(const GemmProblem&, const GemmPlan&);
 
 }  // namespace narrowmac
