@@ -173,6 +173,8 @@ std::string try_lane(const PlanInput& input, const LaneTraits& lane, GemmPlan& p
 
 GemmPlan make_plan(const PlanInput& input) {
   GemmPlan plan;
+  plan.a = input.a;
+  plan.b = input.b;
   const auto reference = [&](std::string why) {
     plan.reasons.push_back("exact reference: " + std::move(why));
     return plan;

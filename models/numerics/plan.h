@@ -38,6 +38,7 @@ struct GemmPlan {
       0;  ///< B is multiplied by 2^scale_exponent, so that the lane overflows where watched
   bool counts_in_lanes = false;  ///< the instrumented kernel is exact, too
   ZeroProducts zero_products = ZeroProducts::Matter;
+  OperandRange a, b;                 ///< what it was proven from; the zeros choose a kernel
   std::vector<std::string> reasons;  ///< one decision each, for people
 };
 
