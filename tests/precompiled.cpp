@@ -1,0 +1,1 @@
+// The headers that all tests share are precompiled with this unit; see CMakeLists.txt.
