@@ -30,6 +30,11 @@ struct RoundPlan {
   std::uint32_t random_step = 0;  ///< ... and this step word
 };
 
+/// Who draws the random words of a tensor: the row -1, which is no GEMM's.
+inline RandomRowKey tensor_random_key(std::uint64_t seed, std::uint64_t tensor_number) {
+  return random_row_key(seed, tensor_number, -1, RandomLevel::Accumulator);
+}
+
 /// Whether a plan exists: every conversion but wrapping ones.
 bool can_plan(const Conversion& to);
 RoundPlan make_plan(const Conversion& to, double scale, const RandomRowKey& random_key);

@@ -23,7 +23,6 @@ constexpr std::size_t kBlock = std::size_t{1} << 14;
 /// Independent partial sums of a block: their number is part of the result, so it is no vector's
 /// width.
 constexpr std::size_t kLanes = 16;
-constexpr std::int64_t kTensorRow = -1;
 
 /// Calls body(block, first, count) for every block, on several threads if there are several blocks.
 template <typename Body>
@@ -255,8 +254,7 @@ QuantizedTensor quantize(std::span<const float> values, const TensorFormat& form
       result.scale = find_scale(values, format, largest);
     }
   }
-  const RandomRowKey key =
-      random_row_key(seed, tensor_number, kTensorRow, RandomLevel::Accumulator);
+  const RandomRowKey key = tensor_random_key(seed, tensor_number);
   result.overflowed = can_plan(to) ? round_all(values, make_plan(to, result.scale, key), codes)
                                    : wrap_all(values, to, result.scale, key, codes);
   return result;

@@ -2,48 +2,18 @@
 
 #include <cmath>
 #include <cstddef>
+#include <iterator>
 
-#include "sim/training/parallel.h"
+#include "sim/training/vector_loops.h"
 
 namespace narrowmac {
 namespace {
-
-constexpr std::int64_t kRowsPerBlock = 1024;
 
 float inverse_deviation(double variance) {
   return static_cast<float>(1.0 / std::sqrt(variance + kBatchNormEpsilon));
 }
 
 }  // namespace
-
-ChannelStatistics channel_statistics(const float* x, std::int64_t rows, std::int64_t channels) {
-  ChannelStatistics statistics;
-  std::vector<double> mean =
-      sum_rows(rows, channels, [&](std::int64_t begin, std::int64_t end, double* sums) {
-        for (std::int64_t row = begin; row < end; ++row) {
-          const float* values = x + row * channels;
-          for (std::int64_t c = 0; c < channels; ++c) sums[c] += static_cast<double>(values[c]);
-        }
-      });
-  for (double& value : mean) value /= static_cast<double>(rows);
-  statistics.variance =
-      sum_rows(rows, channels, [&](std::int64_t begin, std::int64_t end, double* sums) {
-        const double* center = mean.data();
-        for (std::int64_t row = begin; row < end; ++row) {
-          const float* values = x + row * channels;
-          for (std::int64_t c = 0; c < channels; ++c) {
-            const double distance = static_cast<double>(values[c]) - center[c];
-            sums[c] += distance * distance;
-          }
-        }
-      });
-  for (double& value : statistics.variance) value /= static_cast<double>(rows);
-  for (std::size_t c = 0; c < mean.size(); ++c) {
-    statistics.mean.push_back(static_cast<float>(mean[c]));
-    statistics.inverse_deviation.push_back(inverse_deviation(statistics.variance[c]));
-  }
-  return statistics;
-}
 
 ChannelStatistics channel_statistics(const float* running_mean, const float* running_variance,
                                      std::int64_t channels) {
@@ -70,72 +40,103 @@ void update_running(const ChannelStatistics& batch, std::int64_t rows, float* ru
   }
 }
 
-void batch_norm_forward(const ChannelStatistics& statistics, const float* weight, const float* bias,
-                        const float* x, std::int64_t rows, float* y) {
-  const auto channels = static_cast<std::int64_t>(statistics.mean.size());
-  std::vector<float> scale(statistics.mean.size());
-  for (std::size_t c = 0; c < scale.size(); ++c) {
-    scale[c] = weight[c] * statistics.inverse_deviation[c];
+BatchMoments::BatchMoments(std::int64_t images, std::int64_t rows_per_image, std::int64_t channels)
+    : images_(images),
+      rows_(rows_per_image),
+      channels_(channels),
+      means_(static_cast<std::size_t>(images * channels)),
+      deviations_(means_.size()) {}
+
+void BatchMoments::add(const ImageRange& images, const float* x) {
+  for (std::int64_t image = images.begin; image < images.end; ++image) {
+    const float* values = x + image * rows_ * channels_;
+    double* mean = means_.data() + image * channels_;
+    loops::add_columns(values, rows_, channels_, mean);
+    for (std::int64_t c = 0; c < channels_; ++c) mean[c] /= static_cast<double>(rows_);
+    loops::add_squared_distances(values, rows_, channels_, mean,
+                                 deviations_.data() + image * channels_);
   }
-  for_blocks(rows, kRowsPerBlock, [&](std::int64_t begin, std::int64_t end) {
-    const float* mean = statistics.mean.data();
-    const float* factor = scale.data();
-    for (std::int64_t row = begin; row < end; ++row) {
-      const float* __restrict in = x + row * channels;
-      float* __restrict out = y + row * channels;
-      for (std::int64_t c = 0; c < channels; ++c) {
-        out[c] = (in[c] - mean[c]) * factor[c] + bias[c];
-      }
-    }
-  });
 }
 
-void batch_norm_backward(const ChannelStatistics& statistics, const float* weight, const float* x,
-                         const float* dy, std::int64_t rows, float* dx, float* weight_gradient,
-                         float* bias_gradient) {
-  const auto channels = static_cast<std::int64_t>(statistics.mean.size());
-  const float* mean = statistics.mean.data();
-  const float* inverse = statistics.inverse_deviation.data();
-  const std::vector<double> sums =
-      sum_rows(rows, 2 * channels, [&](std::int64_t begin, std::int64_t end, double* partial) {
-        double* of_gradient = partial;
-        double* of_product = partial + channels;
-        for (std::int64_t row = begin; row < end; ++row) {
-          const float* __restrict in = x + row * channels;
-          const float* __restrict gradient = dy + row * channels;
-          for (std::int64_t c = 0; c < channels; ++c) {
-            const auto g = static_cast<double>(gradient[c]);
-            of_gradient[c] += g;
-            of_product[c] += g * static_cast<double>((in[c] - mean[c]) * inverse[c]);
-          }
-        }
-      });
+ChannelStatistics BatchMoments::statistics() const {
+  ChannelStatistics statistics;
+  for (std::int64_t c = 0; c < channels_; ++c) {
+    double mean = 0;
+    for (std::int64_t i = 0; i < images_; ++i)
+      mean += means_[static_cast<std::size_t>(i * channels_ + c)];
+    mean /= static_cast<double>(images_);
+    double within = 0, between = 0;
+    for (std::int64_t i = 0; i < images_; ++i) {
+      within += deviations_[static_cast<std::size_t>(i * channels_ + c)];
+      const double distance = means_[static_cast<std::size_t>(i * channels_ + c)] - mean;
+      between += distance * distance;
+    }
+    const auto rows = static_cast<double>(rows_);
+    statistics.variance.push_back((within + rows * between) /
+                                  (rows * static_cast<double>(images_)));
+    statistics.mean.push_back(static_cast<float>(mean));
+    statistics.inverse_deviation.push_back(inverse_deviation(statistics.variance.back()));
+  }
+  return statistics;
+}
+
+BatchNormForward::BatchNormForward(const ChannelStatistics& statistics, const float* weight)
+    : mean(statistics.mean) {
+  for (std::size_t c = 0; c < mean.size(); ++c) {
+    factor.push_back(weight[c] * statistics.inverse_deviation[c]);
+  }
+}
+
+void BatchNormForward::run(const float* x, std::int64_t rows, const float* bias, float* y) const {
+  loops::normalise(x, rows, std::ssize(mean), mean.data(), factor.data(), bias, y);
+}
+
+BatchNormBackward::BatchNormBackward(const ChannelStatistics& statistics, std::int64_t images,
+                                     std::int64_t rows_per_image)
+    : statistics_(statistics),
+      images_(images),
+      rows_(rows_per_image),
+      channels_(std::ssize(statistics.mean)),
+      sums_(static_cast<std::size_t>(images * 2 * channels_)) {}
+
+void BatchNormBackward::add(const ImageRange& images, const float* x, const float* dy) {
+  for (std::int64_t image = images.begin; image < images.end; ++image) {
+    const std::int64_t first = image * rows_ * channels_;
+    double* of_gradient = sums_.data() + image * 2 * channels_;
+    loops::add_normalised_products(x + first, dy + first, rows_, channels_, statistics_.mean.data(),
+                                   statistics_.inverse_deviation.data(), of_gradient,
+                                   of_gradient + channels_);
+  }
+}
+
+void BatchNormBackward::finish(const float* weight, float* weight_gradient, float* bias_gradient) {
+  const auto rows = static_cast<double>(images_ * rows_);
+  const auto sum = [&](std::int64_t column) {
+    double total = 0;
+    for (std::int64_t i = 0; i < images_; ++i) {
+      total += sums_[static_cast<std::size_t>(i * 2 * channels_ + column)];
+    }
+    return total;
+  };
   // dx = weight / deviation * (dy - mean(dy) - x_hat mean(dy x_hat)), Ioffe and Szegedy 2015.
-  std::vector<float> factor, gradient_mean, product_mean;
-  for (std::int64_t c = 0; c < channels; ++c) {
-    const double of_gradient = sums[static_cast<std::size_t>(c)];
-    const double of_product = sums[static_cast<std::size_t>(channels + c)];
+  for (std::int64_t c = 0; c < channels_; ++c) {
+    const double of_gradient = sum(c);
+    const double of_product = sum(channels_ + c);
     bias_gradient[c] = static_cast<float>(of_gradient);
     weight_gradient[c] = static_cast<float>(of_product);
-    factor.push_back(weight[c] * inverse[c]);
-    gradient_mean.push_back(static_cast<float>(of_gradient / static_cast<double>(rows)));
-    product_mean.push_back(static_cast<float>(of_product / static_cast<double>(rows)));
+    factor_.push_back(weight[c] * statistics_.inverse_deviation[static_cast<std::size_t>(c)]);
+    gradient_mean_.push_back(static_cast<float>(of_gradient / rows));
+    product_mean_.push_back(static_cast<float>(of_product / rows));
   }
-  if (dx == nullptr) return;
-  for_blocks(rows, kRowsPerBlock, [&](std::int64_t begin, std::int64_t end) {
-    const float* scale = factor.data();
-    const float* mean_dy = gradient_mean.data();
-    const float* mean_product = product_mean.data();
-    for (std::int64_t row = begin; row < end; ++row) {
-      const float* __restrict in = x + row * channels;
-      const float* __restrict gradient = dy + row * channels;
-      float* __restrict out = dx + row * channels;
-      for (std::int64_t c = 0; c < channels; ++c) {
-        const float normalised = (in[c] - mean[c]) * inverse[c];
-        out[c] = scale[c] * (gradient[c] - mean_dy[c] - normalised * mean_product[c]);
-      }
-    }
-  });
+}
+
+void BatchNormBackward::run(const ImageRange& images, const float* x, const float* dy,
+                            float* dx) const {
+  const loops::NormaliseBackward by{statistics_.mean.data(), statistics_.inverse_deviation.data(),
+                                    factor_.data(), gradient_mean_.data(), product_mean_.data()};
+  const std::int64_t first = images.begin * rows_ * channels_;
+  loops::normalise_backward(by, x + first, dy + first, images.count() * rows_, channels_,
+                            dx + first);
 }
 
 }  // namespace narrowmac

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "models/design/error.h"
+#include "sim/training/vector_loops.h"
 
 namespace narrowmac {
 
@@ -54,12 +55,6 @@ bool is_exact_product(const Normalisation& normalisation) {
          exponent < 100;
 }
 
-void load_scaled(const std::uint8_t* pixels, std::size_t count, float scale, float* out) {
-  for (std::size_t i = 0; i < count; ++i) {
-    out[i] = static_cast<float>(pixels[i]) * scale;
-  }
-}
-
 void load_table(const std::uint8_t* pixels, std::size_t count,
                 const std::vector<PixelTable>& tables, float* out) {
   const std::size_t channels = tables.size();
@@ -89,7 +84,8 @@ void load_batch(const Dataset& set, std::span<const std::int64_t> indices,
     }
     const std::uint8_t* pixels = set.pixels.data() + static_cast<std::size_t>(index) * size;
     if (exact) {
-      load_scaled(pixels, size, static_cast<float>(normalisation.scale), out);
+      loops::scale_pixels(pixels, static_cast<std::int64_t>(size),
+                          static_cast<float>(normalisation.scale), out);
     } else {
       load_table(pixels, size, tables, out);
     }

@@ -1,8 +1,12 @@
 #include <algorithm>
+#include <atomic>
+#include <optional>
 
+#include "models/quantizers/block_quantizer.h"
 #include "sim/training/elementwise.h"
 #include "sim/training/layer.h"
 #include "sim/training/parallel.h"
+#include "sim/training/vector_loops.h"
 
 namespace narrowmac {
 namespace {
@@ -44,7 +48,12 @@ class GemmLayer : public Layer {
   Rounded round(const float* values, std::int64_t size, const TensorFormat& format,
                 AlignedBuffer& codes, std::uint64_t number, const Run& run);
   Operand input_operand(Activation& input, const Run& run);
+  /// The rounded gradient of the output; finishes the pipeline.
   Operand gradient_operand(const Activation& output, const Run& run);
+  /// Adds value * scale + bias to the pipeline, if that changes anything.
+  void scale_images(float* values, const FeatureShape& shape, double scale, const float* bias);
+  void add_bias_sums(const Activation& output, const Run& run);
+  void finish_bias_gradient(const Run& run);
   /// The rounded weights as BWD's K x N: linear as a view; convolution with each tap transposed.
   OperandView backward_weights(const Run& run);
   OperandView rows_of(const float* x, const Run& run) const;
@@ -59,6 +68,7 @@ class GemmLayer : public Layer {
   Parameter weight_, bias_;
   AlignedBuffer weight_codes_, transposed_weights_, gradient_codes_;
   Operand weights_;
+  std::vector<double> bias_sums_;  ///< images x channels
 };
 
 GemmLayer::GemmLayer(const LayerShape& shape, std::int64_t number, Host& host)
@@ -111,12 +121,69 @@ Operand GemmLayer::input_operand(Activation& input, const Run& run) {
 Operand GemmLayer::gradient_operand(const Activation& output, const Run& run) {
   const TensorFormat& format = host_.settings.formats.gradient;
   const std::uint64_t number = run_number(run.position, number_, RandomUse::GradientTensor);
-  const Rounded rounded = round(output.gradient, run.images * output.shape.size(), format,
-                                gradient_codes_, number, run);
-  // With a scale found from the tensor, clamping is the format's choice and no sign of a wrong loss
-  // scale.
-  if (rounded.overflowed > 0 && format.scaling == Scaling::None) host_.gradient_overflowed = true;
-  return rounded.operand;
+  const std::int64_t size = output.shape.size();
+  if (!BlockQuantizer::supports(format)) {
+    host_.finish_images(run);
+    const Rounded rounded =
+        round(output.gradient, run.images * size, format, gradient_codes_, number, run);
+    // With a scale found from the tensor, clamping is the format's choice and no sign of a wrong
+    // loss scale.
+    if (rounded.overflowed > 0 && format.scaling == Scaling::None) host_.gradient_overflowed = true;
+    return rounded.operand;
+  }
+  if (gradient_codes_.size() < run.images * size) {
+    gradient_codes_ = AlignedBuffer(run.images * size);
+  }
+  std::atomic<bool> overflowed{false};
+  host_.images.add(
+      "quantize", 2 * size,
+      [&overflowed, size, dy = output.gradient, codes = gradient_codes_.data(),
+       quantizer = BlockQuantizer(format, host_.settings.seed, number)](const ImageRange& images) {
+        const std::int64_t first = images.begin * size;
+        const auto count = static_cast<std::size_t>(images.count() * size);
+        if (quantizer.round(first, {dy + first, count}, {codes + first, count}) > 0) {
+          overflowed.store(true, std::memory_order_relaxed);
+        }
+      });
+  host_.finish_images(run);
+  if (overflowed.load()) host_.gradient_overflowed = true;
+  return {gradient_codes_.data(), 1.0};
+}
+
+void GemmLayer::scale_images(float* values, const FeatureShape& shape, double scale,
+                             const float* bias) {
+  if (static_cast<float>(scale) == 1.0F && bias == nullptr) return;
+  host_.images.add(
+      "bias", shape.size(),
+      [values, shape, scale = static_cast<float>(scale), bias](const ImageRange& images) {
+        const std::int64_t rows = shape.height * shape.width;
+        loops::scale_and_bias(values + images.begin * shape.size(), images.count() * rows,
+                              shape.channels, scale, bias);
+      });
+}
+
+void GemmLayer::add_bias_sums(const Activation& output, const Run& run) {
+  const FeatureShape& shape = output.shape;
+  bias_sums_.assign(static_cast<std::size_t>(run.images * shape.channels), 0.0);
+  host_.images.add(
+      "bias", shape.size(), [this, shape, dy = output.gradient](const ImageRange& images) {
+        for (std::int64_t image = images.begin; image < images.end; ++image) {
+          loops::add_columns(dy + image * shape.size(), shape.height * shape.width, shape.channels,
+                             bias_sums_.data() + image * shape.channels);
+        }
+      });
+}
+
+void GemmLayer::finish_bias_gradient(const Run& run) {
+  const PhaseTimer timer(host_, run, "bias");
+  const std::int64_t channels = shape_.layer.channels;
+  for (std::int64_t c = 0; c < channels; ++c) {
+    double sum = 0;
+    for (std::int64_t i = 0; i < run.images; ++i) {
+      sum += bias_sums_[static_cast<std::size_t>(i * channels + c)];
+    }
+    bias_.gradient[c] = static_cast<float>(sum);
+  }
 }
 
 OperandView GemmLayer::rows_of(const float* x, const Run& run) const {
@@ -229,6 +296,7 @@ void GemmLayer::execute(Pass pass, const OperandView& a, const OperandView& b, f
 }
 
 void GemmLayer::forward(std::span<Activation* const> inputs, Activation& output, const Run& run) {
+  host_.finish_images(run);
   const Operand x = input_operand(*inputs[0], run);
   if (run.position.batch == 0) {  // an evaluation rounds the weights once
     const std::uint64_t number = run_number(run.position, number_, RandomUse::WeightTensor);
@@ -240,22 +308,17 @@ void GemmLayer::forward(std::span<Activation* const> inputs, Activation& output,
   const std::int64_t length = weight_.value.size() / out;
   execute(Pass::Forward, rows_of(x.data, run), OperandView::dense(weights_.data, length, out, out),
           output.value, run);
-  const PhaseTimer timer(host_, run, "bias");
-  scale_and_bias(output.value, run.images * output.shape.height * output.shape.width, out,
-                 static_cast<float>(x.scale * weights_.scale),
-                 shape_.layer.bias ? bias_.value.data() : nullptr);
+  scale_images(output.value, output.shape, x.scale * weights_.scale,
+               shape_.layer.bias ? bias_.value.data() : nullptr);
 }
 
 void GemmLayer::backward(std::span<Activation* const> inputs, const Activation& output,
                          std::span<float* const> input_gradients, const Run& run) {
-  const FeatureShape& in = shape_.inputs.front();
   const std::int64_t out = shape_.layer.channels;
   const std::int64_t rows = run.images * output.shape.height * output.shape.width;
-  if (shape_.layer.bias) {
-    const PhaseTimer timer(host_, run, "bias");
-    column_sums(output.gradient, rows, out, bias_.gradient.data());
-  }
+  if (shape_.layer.bias) add_bias_sums(output, run);
   const Operand dy = gradient_operand(output, run);
+  if (shape_.layer.bias) finish_bias_gradient(run);
   const Operand x = input_operand(*inputs[0], run);
   execute(Pass::Gradient, rows_of(x.data, run).transposed(),
           OperandView::dense(dy.data, rows, out, out), weight_.gradient.data(), run);
@@ -265,9 +328,7 @@ void GemmLayer::backward(std::span<Activation* const> inputs, const Activation& 
   if (input_gradients[0] == nullptr) return;
   execute(Pass::Backward, backward_rows_of(dy.data, run), backward_weights(run), input_gradients[0],
           run);
-  const PhaseTimer timer(host_, run, "bias");
-  scale_and_bias(input_gradients[0], run.images * in.height * in.width, in.channels,
-                 static_cast<float>(dy.scale * weights_.scale), nullptr);
+  scale_images(input_gradients[0], shape_.inputs.front(), dy.scale * weights_.scale, nullptr);
 }
 
 }  // namespace

@@ -1,10 +1,10 @@
-#include <algorithm>
+#include <optional>
 
 #include "sim/training/batch_norm.h"
 #include "sim/training/elementwise.h"
 #include "sim/training/layer.h"
-#include "sim/training/parallel.h"
 #include "sim/training/pooling.h"
+#include "sim/training/vector_loops.h"
 
 // The layers that the host computes in fp32, outside the array.
 
@@ -17,15 +17,26 @@ using Gradients = std::span<float* const>;
 class ReLULayer : public Layer {
  public:
   explicit ReLULayer(Host& host) : host_(host) {}
-  void forward(Inputs inputs, Activation& output, const Run& run) override {
-    const PhaseTimer timer(host_, run, "relu");
-    relu_forward(inputs[0]->value, run.images * output.shape.size(), output.value);
+  void forward(Inputs inputs, Activation& output, const Run&) override {
+    const std::int64_t size = output.shape.size();
+    host_.images.add("relu", 2 * size,
+                     [x = inputs[0]->value, y = output.value, size](const ImageRange& images) {
+                       const std::int64_t first = images.begin * size;
+                       loops::relu(x + first, images.count() * size, y + first);
+                     });
   }
-  void backward(Inputs, const Activation& output, Gradients gradients, const Run& run) override {
-    const PhaseTimer timer(host_, run, "relu");
+  void backward(Inputs, const Activation& output, Gradients gradients, const Run&) override {
     if (gradients[0] == nullptr) return;
-    relu_backward(output.value, output.gradient, run.images * output.shape.size(), gradients[0]);
+    const std::int64_t size = output.shape.size();
+    host_.images.add("relu", 2 * size,
+                     [y = output.value, dy = output.gradient, dx = gradients[0],
+                      size](const ImageRange& images) {
+                       const std::int64_t first = images.begin * size;
+                       loops::relu_backward(y + first, dy + first, images.count() * size,
+                                            dx + first);
+                     });
   }
+  [[nodiscard]] bool backward_in_place() const override { return true; }
 
  private:
   Host& host_;
@@ -34,16 +45,18 @@ class ReLULayer : public Layer {
 class MaxPoolLayer : public Layer {
  public:
   MaxPoolLayer(const LayerShape& shape, Host& host) : host_(host), pool_(pool_geometry(shape)) {}
-  void forward(Inputs inputs, Activation& output, const Run& run) override {
-    const PhaseTimer timer(host_, run, "pool");
-    max_pool_forward(pool_, run.images, inputs[0]->value, output.value);
+  void forward(Inputs inputs, Activation& output, const Run&) override {
+    host_.images.add("pool", pool_.input.size() + pool_.output.size(),
+                     [this, x = inputs[0]->value, y = output.value](const ImageRange& images) {
+                       max_pool_forward(pool_, images, x, y);
+                     });
   }
-  void backward(Inputs inputs, const Activation& output, Gradients gradients,
-                const Run& run) override {
-    const PhaseTimer timer(host_, run, "pool");
+  void backward(Inputs inputs, const Activation& output, Gradients gradients, const Run&) override {
     if (gradients[0] == nullptr) return;
-    max_pool_backward(pool_, run.images, inputs[0]->value, output.value, output.gradient,
-                      gradients[0]);
+    host_.images.add(
+        "pool", 2 * (pool_.input.size() + pool_.output.size()),
+        [this, x = inputs[0]->value, y = output.value, dy = output.gradient, dx = gradients[0]](
+            const ImageRange& images) { max_pool_backward(pool_, images, x, y, dy, dx); });
   }
 
  private:
@@ -55,14 +68,18 @@ class AveragePoolLayer : public Layer {
  public:
   AveragePoolLayer(const LayerShape& shape, Host& host)
       : host_(host), pool_(pool_geometry(shape)) {}
-  void forward(Inputs inputs, Activation& output, const Run& run) override {
-    const PhaseTimer timer(host_, run, "pool");
-    average_pool_forward(pool_, run.images, inputs[0]->value, output.value);
+  void forward(Inputs inputs, Activation& output, const Run&) override {
+    host_.images.add("pool", pool_.input.size() + pool_.output.size(),
+                     [this, x = inputs[0]->value, y = output.value](const ImageRange& images) {
+                       average_pool_forward(pool_, images, x, y);
+                     });
   }
-  void backward(Inputs, const Activation& output, Gradients gradients, const Run& run) override {
-    const PhaseTimer timer(host_, run, "pool");
+  void backward(Inputs, const Activation& output, Gradients gradients, const Run&) override {
     if (gradients[0] == nullptr) return;
-    average_pool_backward(pool_, run.images, output.gradient, gradients[0]);
+    host_.images.add("pool", pool_.input.size() + pool_.output.size(),
+                     [this, dy = output.gradient, dx = gradients[0]](const ImageRange& images) {
+                       average_pool_backward(pool_, images, dy, dx);
+                     });
   }
 
  private:
@@ -73,14 +90,18 @@ class AveragePoolLayer : public Layer {
 class FlattenLayer : public Layer {
  public:
   FlattenLayer(const LayerShape& shape, Host& host) : host_(host), shape_(shape.inputs.front()) {}
-  void forward(Inputs inputs, Activation& output, const Run& run) override {
-    const PhaseTimer timer(host_, run, "flatten");
-    flatten_forward(inputs[0]->value, run.images, shape_, output.value);
+  void forward(Inputs inputs, Activation& output, const Run&) override {
+    host_.images.add("flatten", 2 * shape_.size(),
+                     [this, x = inputs[0]->value, y = output.value](const ImageRange& images) {
+                       flatten_forward(x, images, shape_, y);
+                     });
   }
-  void backward(Inputs, const Activation& output, Gradients gradients, const Run& run) override {
-    const PhaseTimer timer(host_, run, "flatten");
+  void backward(Inputs, const Activation& output, Gradients gradients, const Run&) override {
     if (gradients[0] == nullptr) return;
-    flatten_backward(output.gradient, run.images, shape_, gradients[0]);
+    host_.images.add("flatten", 2 * shape_.size(),
+                     [this, dy = output.gradient, dx = gradients[0]](const ImageRange& images) {
+                       flatten_backward(dy, images, shape_, dx);
+                     });
   }
 
  private:
@@ -91,20 +112,17 @@ class FlattenLayer : public Layer {
 class ResidualAddLayer : public Layer {
  public:
   explicit ResidualAddLayer(Host& host) : host_(host) {}
-  void forward(Inputs inputs, Activation& output, const Run& run) override {
-    const PhaseTimer timer(host_, run, "add");
-    add(inputs[0]->value, inputs[1]->value, run.images * output.shape.size(), output.value);
+  void forward(Inputs inputs, Activation& output, const Run&) override {
+    const std::int64_t size = output.shape.size();
+    host_.images.add("add", 3 * size,
+                     [a = inputs[0]->value, b = inputs[1]->value, y = output.value,
+                      size](const ImageRange& images) {
+                       const std::int64_t first = images.begin * size;
+                       loops::add(a + first, b + first, images.count() * size, y + first);
+                     });
   }
-  void backward(Inputs, const Activation& output, Gradients gradients, const Run& run) override {
-    const PhaseTimer timer(host_, run, "add");
-    for (float* gradient : gradients) {
-      if (gradient == nullptr) continue;
-      for_blocks(run.images * output.shape.size(), std::int64_t{1} << 15,
-                 [&](std::int64_t begin, std::int64_t end) {
-                   std::copy(output.gradient + begin, output.gradient + end, gradient + begin);
-                 });
-    }
-  }
+  void backward(Inputs, const Activation&, Gradients, const Run&) override {}
+  [[nodiscard]] bool passes_gradient_on() const override { return true; }
 
  private:
   Host& host_;
@@ -123,38 +141,63 @@ class BatchNormLayer : public Layer {
                           AlignedBuffer::filled(shape.output.channels, 1.0F)} {}
 
   void forward(Inputs inputs, Activation& output, const Run& run) override {
-    const PhaseTimer timer(host_, run, "batch_norm");
-    const std::int64_t rows = rows_of(output, run);
+    const std::int64_t rows = output.shape.height * output.shape.width;
+    const std::int64_t size = output.shape.size();
+    const float* x = inputs[0]->value;
     if (run.training()) {
-      batch_ = channel_statistics(inputs[0]->value, rows, output.shape.channels);
-      update_running(batch_, rows, running_mean_.value.data(), running_variance_.value.data());
+      batch_ = batch_statistics(x, output.shape, run);
+      update_running(batch_, rows * run.images, running_mean_.value.data(),
+                     running_variance_.value.data());
+    } else {
+      batch_ = channel_statistics(running_mean_.value.data(), running_variance_.value.data(),
+                                  output.shape.channels);
     }
-    const ChannelStatistics& statistics =
-        run.training() ? batch_
-                       : channel_statistics(running_mean_.value.data(),
-                                            running_variance_.value.data(), output.shape.channels);
-    batch_norm_forward(statistics, weight_.value.data(), bias_.value.data(), inputs[0]->value, rows,
-                       output.value);
+    host_.images.add(
+        "batch_norm", 2 * size,
+        [rows, size, x, y = output.value, bias = bias_.value.data(),
+         pass = BatchNormForward(batch_, weight_.value.data())](const ImageRange& images) {
+          const std::int64_t first = images.begin * size;
+          pass.run(x + first, images.count() * rows, bias, y + first);
+        });
   }
+
   void backward(Inputs inputs, const Activation& output, Gradients gradients,
                 const Run& run) override {
-    const PhaseTimer timer(host_, run, "batch_norm");
-    batch_norm_backward(batch_, weight_.value.data(), inputs[0]->value, output.gradient,
-                        rows_of(output, run), gradients[0], weight_.gradient.data(),
-                        bias_.gradient.data());
+    const float* x = inputs[0]->value;
+    const float* dy = output.gradient;
+    const std::int64_t size = output.shape.size();
+    backward_.emplace(batch_, run.images, output.shape.height * output.shape.width);
+    host_.images.add("batch_norm", 2 * size,
+                     [this, x, dy](const ImageRange& images) { backward_->add(images, x, dy); });
+    host_.finish_images(run);
+    {
+      const PhaseTimer timer(host_, run, "batch_norm");
+      backward_->finish(weight_.value.data(), weight_.gradient.data(), bias_.gradient.data());
+    }
+    if (gradients[0] == nullptr) return;
+    host_.images.add("batch_norm", 3 * size,
+                     [this, x, dy, dx = gradients[0]](const ImageRange& images) {
+                       backward_->run(images, x, dy, dx);
+                     });
   }
   std::vector<Parameter*> parameters() override { return {&weight_, &bias_}; }
   std::vector<Statistic*> statistics() override { return {&running_mean_, &running_variance_}; }
 
  private:
-  static std::int64_t rows_of(const Activation& output, const Run& run) {
-    return run.images * output.shape.height * output.shape.width;
+  ChannelStatistics batch_statistics(const float* x, const FeatureShape& shape, const Run& run) {
+    BatchMoments moments(run.images, shape.height * shape.width, shape.channels);
+    host_.images.add("batch_norm", shape.size(),
+                     [&](const ImageRange& images) { moments.add(images, x); });
+    host_.finish_images(run);
+    const PhaseTimer timer(host_, run, "batch_norm");
+    return moments.statistics();
   }
 
   Host& host_;
   Parameter weight_, bias_;
   Statistic running_mean_, running_variance_;
   ChannelStatistics batch_;
+  std::optional<BatchNormBackward> backward_;
 };
 
 }  // namespace

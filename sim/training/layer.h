@@ -11,6 +11,7 @@
 
 #include "models/workload/network.h"
 #include "sim/training/buffer.h"
+#include "sim/training/image_pipeline.h"
 #include "sim/training/run_number.h"
 #include "sim/training/settings.h"
 #include "sim/training/trainer.h"
@@ -40,6 +41,12 @@ struct Host {
   std::vector<GemmObservation> observations;
   std::vector<std::pair<std::string, std::array<LayerWork, 3>>> work;
   bool gradient_overflowed = false;  ///< since the step began; the loss scale was too large
+  ImagePipeline images;              ///< what is still to be done for each image
+
+  /// Runs the pipeline: before anything looks at a whole batch.
+  void finish_images(const Run& run) {
+    images.run(run.images, run.training() ? &seconds : nullptr);
+  }
 };
 
 /// Adds the time of a training phase to the host's account; evaluations have an account of their
@@ -71,11 +78,13 @@ struct Activation {
   FeatureShape shape;
   std::int64_t number = 0;  ///< 0: the image; otherwise the layer's place in the network, from 1
   bool needs_gradient = false;
+  bool read_by_gemm = false;
   float* value = nullptr;
   float* gradient = nullptr;  ///< null until the first reader has given its part
-  AlignedBuffer value_storage, gradient_storage;
+  AlignedBuffer value_storage;
+  std::shared_ptr<AlignedBuffer> gradient_storage;  ///< shared by both inputs of an addition
   AlignedBuffer codes;
-  Operand operand;  ///< data is null until the first GEMM of this batch wants it
+  Operand operand;  ///< data is null until a GEMM of this batch wants it or the graph rounds it
 };
 
 /// Something that is trained. Stored in the layout that the GEMMs want, known outside in PyTorch's.
@@ -106,7 +115,8 @@ struct Statistic {
 };
 
 /// A layer at work. forward() and backward() see the same inputs; `input_gradients[i]` is where the
-/// gradient of input i goes (overwritten), or null if nobody wants it.
+/// gradient of input i goes (overwritten), or null if nobody wants it. What looks at single images
+/// is added to host.images; a layer that needs the whole batch calls host.finish_images() before.
 class Layer {
  public:
   Layer() = default;
@@ -118,6 +128,10 @@ class Layer {
                         std::span<float* const> input_gradients, const Run& run) = 0;
   virtual std::vector<Parameter*> parameters() { return {}; }
   virtual std::vector<Statistic*> statistics() { return {}; }
+  /// The input's gradient may be written over the output's.
+  [[nodiscard]] virtual bool backward_in_place() const { return false; }
+  /// Every input's gradient is the output's; backward() does nothing.
+  [[nodiscard]] virtual bool passes_gradient_on() const { return false; }
 };
 
 /// `number` is the layer's place in the network, from 1. GEMM layers enter themselves into

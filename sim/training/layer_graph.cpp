@@ -4,25 +4,29 @@
 #include <string>
 #include <utility>
 
-#include "sim/training/elementwise.h"
+#include "models/quantizers/block_quantizer.h"
+#include "sim/training/vector_loops.h"
 
 namespace narrowmac {
 namespace {
 
 using Kind = LayerDescription::Kind;
 
+bool is_gemm(const LayerDescription& layer) {
+  return layer.kind == Kind::Convolution || layer.kind == Kind::Linear;
+}
+
 /// Layers whose backward pass does not look at what they put out: a ReLU behind them may overwrite
 /// it.
 bool output_may_be_overwritten(const LayerDescription& layer) {
-  return layer.kind == Kind::Convolution || layer.kind == Kind::Linear ||
-         layer.kind == Kind::BatchNorm || layer.kind == Kind::ResidualAdd;
+  return is_gemm(layer) || layer.kind == Kind::BatchNorm || layer.kind == Kind::ResidualAdd;
 }
 
 }  // namespace
 
 LayerGraph::LayerGraph(const std::vector<LayerShape>& shapes, const FeatureShape& image,
                        std::int64_t capacity, Host& host)
-    : activations_(shapes.size() + 1), capacity_(capacity) {
+    : activations_(shapes.size() + 1), capacity_(capacity), host_(host) {
   activations_[0].shape = image;
   for (std::size_t i = 0; i < shapes.size(); ++i) {
     const auto number = static_cast<std::int64_t>(i) + 1;
@@ -44,6 +48,7 @@ void LayerGraph::connect(const std::vector<LayerShape>& shapes) {
       const std::size_t input = index.at(name);
       node.inputs.push_back(input);
       ++readers[input];
+      if (is_gemm(shapes[i].layer)) activations_[input].read_by_gemm = true;
       needs_gradient = needs_gradient || activations_[input].needs_gradient;
     }
     activations_[i + 1].needs_gradient = needs_gradient;
@@ -70,32 +75,48 @@ void LayerGraph::allocate(std::int64_t capacity) {
 }
 
 const float* LayerGraph::forward(const Run& run) {
+  host_.images.clear();  // of a run that broke off halfway
   for (Activation& activation : activations_) {
     activation.operand = {};
-    if (activation.gradient != nullptr) {  // a run that broke off halfway
-      give_back(std::move(activation.gradient_storage));
-      activation.gradient = nullptr;
-    }
+    release(activation);
   }
+  round_images(activations_.front(), run);
   for (std::size_t i = 0; i < nodes_.size(); ++i) {
     std::vector<Activation*> inputs;
     for (const std::size_t input : nodes_[i].inputs) inputs.push_back(&activations_[input]);
     layers_[i]->forward(inputs, activations_[i + 1], run);
+    round_images(activations_[i + 1], run);
   }
+  host_.finish_images(run);
   return activations_.back().value;
+}
+
+void LayerGraph::round_images(Activation& activation, const Run& run) {
+  const TensorFormat& format = host_.settings.formats.activation;
+  if (!activation.read_by_gemm || !BlockQuantizer::supports(format)) return;
+  const std::int64_t size = activation.shape.size();
+  if (activation.codes.size() == 0) activation.codes = AlignedBuffer(capacity_ * size);
+  activation.operand = {activation.codes.data(), 1.0};
+  const std::uint64_t number =
+      run_number(run.position, activation.number, RandomUse::ActivationTensor);
+  host_.images.add(
+      "quantize", 2 * size,
+      [size, value = activation.value, codes = activation.codes.data(),
+       quantizer = BlockQuantizer(format, host_.settings.seed, number)](const ImageRange& images) {
+        const std::int64_t first = images.begin * size;
+        const auto count = static_cast<std::size_t>(images.count() * size);
+        quantizer.round(first, {value + first, count}, {codes + first, count});
+      });
 }
 
 float* LayerGraph::logits_gradient() {
   Activation& logits = activations_.back();
-  if (logits.gradient == nullptr) {
-    logits.gradient_storage = take_buffer(capacity_ * logits.shape.size());
-    logits.gradient = logits.gradient_storage.data();
-  }
-  return logits.gradient;
+  return logits.gradient != nullptr ? logits.gradient : own_gradient(logits);
 }
 
 void LayerGraph::backward(const Run& run) {
   for (std::size_t node = nodes_.size(); node > 0; --node) backward_node(node - 1, run);
+  host_.finish_images(run);
 }
 
 void LayerGraph::backward_node(std::size_t node, const Run& run) {
@@ -103,53 +124,82 @@ void LayerGraph::backward_node(std::size_t node, const Run& run) {
   if (output.needs_gradient) {
     struct Addition {
       Activation* target;
-      AlignedBuffer part;
+      Buffer part;
     };
+    const Layer& layer = *layers_[node];
     std::vector<Activation*> inputs;
     std::vector<float*> gradients;
     std::vector<Addition> additions;
     for (const std::size_t index : nodes_[node].inputs) {
       Activation& input = activations_[index];
       inputs.push_back(&input);
-      const std::int64_t size = capacity_ * input.shape.size();
       if (!input.needs_gradient) {
         gradients.push_back(nullptr);
+      } else if (layer.passes_gradient_on()) {
+        gradients.push_back(nullptr);
+        if (input.gradient != nullptr) {
+          accumulate(input, output.gradient);
+        } else {
+          input.gradient_storage = output.gradient_storage;
+          input.gradient = output.gradient;
+        }
       } else if (input.gradient != nullptr) {
-        additions.push_back(Addition{&input, take_buffer(size)});
-        gradients.push_back(additions.back().part.data());
-      } else if (nodes_[node].in_place) {
-        input.gradient = output.gradient;
-        gradients.push_back(input.gradient);
+        additions.push_back(Addition{&input, take_buffer(capacity_ * input.shape.size())});
+        gradients.push_back(additions.back().part->data());
+      } else if (layer.backward_in_place() && output.gradient_storage.use_count() == 1) {
+        input.gradient_storage = output.gradient_storage;
+        gradients.push_back(input.gradient = output.gradient);
       } else {
-        input.gradient_storage = take_buffer(size);
-        input.gradient = input.gradient_storage.data();
-        gradients.push_back(input.gradient);
+        gradients.push_back(own_gradient(input));
       }
     }
     layers_[node]->backward(inputs, output, gradients, run);
     for (Addition& addition : additions) {
-      float* target = addition.target->gradient;
-      add(target, addition.part.data(), run.images * addition.target->shape.size(), target);
+      accumulate(*addition.target, addition.part->data());
       give_back(std::move(addition.part));
     }
-    if (nodes_[node].in_place) {
-      inputs.front()->gradient_storage = std::move(output.gradient_storage);
-    }
   }
-  give_back(std::move(output.gradient_storage));
-  output.gradient = nullptr;
+  release(output);
 }
 
-AlignedBuffer LayerGraph::take_buffer(std::int64_t size) {
-  std::vector<AlignedBuffer>& free = free_buffers_[size];
-  if (free.empty()) return AlignedBuffer(size);
-  AlignedBuffer buffer = std::move(free.back());
+float* LayerGraph::own_gradient(Activation& activation) {
+  activation.gradient_storage = take_buffer(capacity_ * activation.shape.size());
+  return activation.gradient = activation.gradient_storage->data();
+}
+
+void LayerGraph::accumulate(Activation& activation, const float* part) {
+  const float* sum = activation.gradient;
+  Buffer old;
+  if (activation.gradient_storage.use_count() > 1) {  // somebody else still reads the sum so far
+    old = std::move(activation.gradient_storage);
+    own_gradient(activation);
+  }
+  const std::int64_t size = activation.shape.size();
+  host_.images.add("add", 3 * size,
+                   [sum, part, to = activation.gradient, size](const ImageRange& images) {
+                     const std::int64_t first = images.begin * size;
+                     loops::add(sum + first, part + first, images.count() * size, to + first);
+                   });
+}
+
+void LayerGraph::release(Activation& activation) {
+  give_back(std::move(activation.gradient_storage));
+  activation.gradient_storage.reset();
+  activation.gradient = nullptr;
+}
+
+LayerGraph::Buffer LayerGraph::take_buffer(std::int64_t size) {
+  std::vector<Buffer>& free = free_buffers_[size];
+  if (free.empty()) return std::make_shared<AlignedBuffer>(size);
+  Buffer buffer = std::move(free.back());
   free.pop_back();
   return buffer;
 }
 
-void LayerGraph::give_back(AlignedBuffer buffer) {
-  if (buffer.data() != nullptr) free_buffers_[buffer.size()].push_back(std::move(buffer));
+void LayerGraph::give_back(Buffer buffer) {
+  if (buffer != nullptr && buffer.use_count() == 1) {
+    free_buffers_[buffer->size()].push_back(std::move(buffer));
+  }
 }
 
 std::vector<Parameter*> LayerGraph::parameters() {

@@ -37,15 +37,27 @@ class LayerGraph {
   };
   void connect(const std::vector<LayerShape>& shapes);
   void allocate(std::int64_t capacity);
+  /// Adds the rounding of an activation that GEMMs read to the pipeline, if it can be done there.
+  void round_images(Activation& activation, const Run& run);
   void backward_node(std::size_t node, const Run& run);
-  AlignedBuffer take_buffer(std::int64_t size);
-  void give_back(AlignedBuffer buffer);
+  /// Where the first part of a gradient goes.
+  float* own_gradient(Activation& activation);
+  /// gradient += part, image by image.
+  void accumulate(Activation& activation, const float* part);
+  void release(Activation& activation);
+
+  using Buffer = std::shared_ptr<AlignedBuffer>;
+  Buffer take_buffer(std::int64_t size);
+  /// Keeps the buffer for others, unless somebody still has it. Steps of the pipeline may yet use
+  /// it: those of its next owner run after them, on the same images.
+  void give_back(Buffer buffer);
 
   std::vector<Node> nodes_;
   std::vector<Activation> activations_;  ///< the image, then every layer's output
   std::vector<std::unique_ptr<Layer>> layers_;
-  std::map<std::int64_t, std::vector<AlignedBuffer>> free_buffers_;  ///< of gradients, by size
+  std::map<std::int64_t, std::vector<Buffer>> free_buffers_;  ///< of gradients, by size
   std::int64_t capacity_;
+  Host& host_;
 };
 
 }  // namespace narrowmac

@@ -4,6 +4,7 @@
 #include <numbers>
 
 #include "sim/training/parallel.h"
+#include "sim/training/vector_loops.h"
 
 namespace narrowmac {
 
@@ -30,13 +31,9 @@ double learning_rate(const TrainingSettings& settings, std::int64_t step,
 
 void sgd_update(const SgdStep& step, const float* gradient, std::int64_t size, float* velocity,
                 float* weights) {
+  const loops::SgdFactors by{step.learning_rate, step.momentum, step.weight_decay, step.loss_scale};
   for_blocks(size, std::int64_t{1} << 15, [&](std::int64_t begin, std::int64_t end) {
-    const SgdStep s = step;
-    for (std::int64_t i = begin; i < end; ++i) {
-      const float g = gradient[i] / s.loss_scale + s.weight_decay * weights[i];
-      velocity[i] = s.momentum * velocity[i] + g;
-      weights[i] -= s.learning_rate * velocity[i];
-    }
+    loops::sgd(by, gradient + begin, end - begin, velocity + begin, weights + begin);
   });
 }
 

@@ -1,91 +1,75 @@
 #include "sim/training/pooling.h"
 
 #include <algorithm>
-#include <limits>
 #include <vector>
 
-#include "sim/training/parallel.h"
+#include "sim/training/vector_loops.h"
 
 namespace narrowmac {
 namespace {
 
-/// Calls tap(input offset) for every input of the window at (oy, ox) of an image, in row-major
-/// order.
-template <typename Tap>
-void for_taps(const PoolGeometry& pool, std::int64_t oy, std::int64_t ox, const Tap& tap) {
-  const std::int64_t top = oy * pool.stride - pool.padding;
-  const std::int64_t left = ox * pool.stride - pool.padding;
-  const std::int64_t bottom = std::min(top + pool.kernel_height, pool.input.height);
-  const std::int64_t right = std::min(left + pool.kernel_width, pool.input.width);
-  for (std::int64_t y = std::max<std::int64_t>(top, 0); y < bottom; ++y) {
-    for (std::int64_t x = std::max<std::int64_t>(left, 0); x < right; ++x) {
-      tap((y * pool.input.width + x) * pool.input.channels);
+/// The inputs of a window whose first input, padding included, is (top, left), relative to the
+/// pixel (top, left), in row-major order; what lies outside of the map is left out.
+std::vector<std::int64_t> taps_of(const PoolGeometry& pool, std::int64_t top, std::int64_t left) {
+  std::vector<std::int64_t> taps;
+  for (std::int64_t y = 0; y < pool.kernel_height; ++y) {
+    if (top + y < 0 || top + y >= pool.input.height) continue;
+    for (std::int64_t x = 0; x < pool.kernel_width; ++x) {
+      if (left + x < 0 || left + x >= pool.input.width) continue;
+      taps.push_back((y * pool.input.width + x) * pool.input.channels);
     }
   }
+  return taps;
 }
 
-/// Calls window(image, oy, ox, output offset within the image) for every window, images in
-/// parallel.
-template <typename Window>
-void for_windows(const PoolGeometry& pool, std::int64_t images, const Window& window) {
-  for_blocks(images, 1, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t image = begin; image < end; ++image) {
-      std::int64_t offset = 0;
-      for (std::int64_t oy = 0; oy < pool.output.height; ++oy) {
-        for (std::int64_t ox = 0; ox < pool.output.width; ++ox) {
-          window(image, oy, ox, offset);
-          offset += pool.output.channels;
-        }
+/// All windows of an image, row by row.
+std::vector<PoolGeometry::WindowRow> window_rows(const PoolGeometry& pool) {
+  const auto columns_outside = [&](std::int64_t left) {
+    const std::int64_t right = left + pool.kernel_width - pool.input.width;
+    return std::max<std::int64_t>(0, -left) + std::max<std::int64_t>(0, right);
+  };
+  std::vector<PoolGeometry::WindowRow> rows;
+  for (std::int64_t oy = 0; oy < pool.output.height; ++oy) {
+    const std::int64_t top = oy * pool.stride - pool.padding;
+    for (std::int64_t ox = 0; ox < pool.output.width;) {
+      const std::int64_t left = ox * pool.stride - pool.padding;
+      std::int64_t end = ox + 1;
+      while (columns_outside(left) == 0 && end < pool.output.width &&
+             columns_outside(end * pool.stride - pool.padding) == 0) {
+        ++end;
       }
+      PoolGeometry::WindowRow row;
+      row.taps = taps_of(pool, top, left);
+      row.count = end - ox;
+      const std::int64_t first = row.taps.empty() ? 0 : row.taps.front();
+      for (std::int64_t& tap : row.taps) tap -= first;
+      row.input = (top * pool.input.width + left) * pool.input.channels + first;
+      row.output = (oy * pool.output.width + ox) * pool.output.channels;
+      rows.push_back(std::move(row));
+      ox = end;
     }
-  });
+  }
+  return rows;
 }
 
-/// best = max(best, x); a NaN wins and stays.
-void keep_larger(const float* __restrict x, float* __restrict best, std::int64_t channels) {
-  for (std::int64_t c = 0; c < channels; ++c) {
-    const bool wins = static_cast<int>(x[c] > best[c]) | static_cast<int>(x[c] != x[c]);
-    best[c] = wins ? x[c] : best[c];
+/// Calls body(windows, offset of their input, offset of their output) for every row of windows.
+template <typename Body>
+void for_windows(const PoolGeometry& pool, const ImageRange& images, const Body& body) {
+  for (std::int64_t image = images.begin; image < images.end; ++image) {
+    for (const PoolGeometry::WindowRow& row : pool.rows) {
+      loops::Windows windows;
+      windows.count = row.count;
+      windows.step = pool.stride * pool.input.channels;
+      windows.offsets = row.taps.data();
+      windows.taps = static_cast<std::int64_t>(row.taps.size());
+      windows.channels = pool.input.channels;
+      body(windows, image * pool.input.size() + row.input, image * pool.output.size() + row.output);
+    }
   }
 }
 
-/// Hands the gradient to the input if it equals the maximum and nobody before it in the window did.
-template <bool kAssign>
-void give_to_first(const float* __restrict x, const float* __restrict y,
-                   float* __restrict remaining, float* __restrict dx, std::int64_t channels) {
-  for (std::int64_t c = 0; c < channels; ++c) {
-    const bool hit = x[c] == y[c];
-    const float share = hit ? remaining[c] : 0.0F;
-    remaining[c] = hit ? 0.0F : remaining[c];
-    dx[c] = kAssign ? share : dx[c] + share;
-  }
-}
-
-template <bool kAssign>
-void backward(const PoolGeometry& pool, std::int64_t images, const float* x, const float* y,
-              const float* dy, float* dx) {
-  const std::int64_t channels = pool.input.channels;
-  for_blocks(images, 1, [&](std::int64_t begin, std::int64_t end) {
-    std::vector<float> remaining(static_cast<std::size_t>(channels));
-    for (std::int64_t image = begin; image < end; ++image) {
-      const float* image_x = x + image * pool.input.size();
-      float* image_dx = dx + image * pool.input.size();
-      const float* window_y = y + image * pool.output.size();
-      const float* window_dy = dy + image * pool.output.size();
-      if (!kAssign) std::fill_n(image_dx, pool.input.size(), 0.0F);
-      for (std::int64_t oy = 0; oy < pool.output.height; ++oy) {
-        for (std::int64_t ox = 0; ox < pool.output.width; ++ox) {
-          std::copy_n(window_dy, channels, remaining.data());
-          for_taps(pool, oy, ox, [&](std::int64_t tap) {
-            give_to_first<kAssign>(image_x + tap, window_y, remaining.data(), image_dx + tap,
-                                   channels);
-          });
-          window_y += channels;
-          window_dy += channels;
-        }
-      }
-    }
-  });
+void clear_images(const PoolGeometry& pool, const ImageRange& images, float* dx) {
+  std::fill(dx + images.begin * pool.input.size(), dx + images.end * pool.input.size(), 0.0F);
 }
 
 float reciprocal_area(const PoolGeometry& pool) {
@@ -108,61 +92,44 @@ PoolGeometry pool_geometry(const LayerShape& shape) {
   pool.kernel_width = global ? pool.input.width : shape.layer.kernel;
   pool.stride = global ? 1 : shape.layer.stride;
   pool.padding = global ? 0 : shape.layer.padding;
+  pool.rows = window_rows(pool);
   return pool;
 }
 
-void max_pool_forward(const PoolGeometry& pool, std::int64_t images, const float* x, float* y) {
-  const std::int64_t channels = pool.input.channels;
+void max_pool_forward(const PoolGeometry& pool, const ImageRange& images, const float* x,
+                      float* y) {
   for_windows(pool, images,
-              [&](std::int64_t image, std::int64_t oy, std::int64_t ox, std::int64_t offset) {
-                float* best = y + image * pool.output.size() + offset;
-                const float* image_x = x + image * pool.input.size();
-                std::fill_n(best, channels, -std::numeric_limits<float>::infinity());
-                for_taps(pool, oy, ox,
-                         [&](std::int64_t tap) { keep_larger(image_x + tap, best, channels); });
+              [&](const loops::Windows& windows, std::int64_t input, std::int64_t output) {
+                loops::max_windows(windows, x + input, y + output);
               });
 }
 
-void max_pool_backward(const PoolGeometry& pool, std::int64_t images, const float* x,
+void max_pool_backward(const PoolGeometry& pool, const ImageRange& images, const float* x,
                        const float* y, const float* dy, float* dx) {
-  if (pool.tiles()) {
-    backward<true>(pool, images, x, y, dy, dx);
-  } else {
-    backward<false>(pool, images, x, y, dy, dx);
-  }
-}
-
-void average_pool_forward(const PoolGeometry& pool, std::int64_t images, const float* x, float* y) {
-  const std::int64_t channels = pool.input.channels;
-  const float scale = reciprocal_area(pool);
+  const bool accumulate = !pool.tiles();
+  if (accumulate) clear_images(pool, images, dx);
   for_windows(pool, images,
-              [&](std::int64_t image, std::int64_t oy, std::int64_t ox, std::int64_t offset) {
-                float* mean = y + image * pool.output.size() + offset;
-                const float* image_x = x + image * pool.input.size();
-                std::fill_n(mean, channels, 0.0F);
-                for_taps(pool, oy, ox, [&](std::int64_t tap) {
-                  for (std::int64_t c = 0; c < channels; ++c) mean[c] += image_x[tap + c];
-                });
-                for (std::int64_t c = 0; c < channels; ++c) mean[c] *= scale;
+              [&](const loops::Windows& windows, std::int64_t input, std::int64_t output) {
+                loops::max_windows_backward(windows, x + input, y + output, dy + output, accumulate,
+                                            dx + input);
               });
 }
 
-void average_pool_backward(const PoolGeometry& pool, std::int64_t images, const float* dy,
+void average_pool_forward(const PoolGeometry& pool, const ImageRange& images, const float* x,
+                          float* y) {
+  for_windows(pool, images,
+              [&](const loops::Windows& windows, std::int64_t input, std::int64_t output) {
+                loops::average_windows(windows, x + input, reciprocal_area(pool), y + output);
+              });
+}
+
+void average_pool_backward(const PoolGeometry& pool, const ImageRange& images, const float* dy,
                            float* dx) {
-  const std::int64_t channels = pool.input.channels;
-  const float scale = reciprocal_area(pool);
-  for_blocks(images * pool.input.size(), std::int64_t{1} << 16,
-             [&](std::int64_t begin, std::int64_t end) { std::fill(dx + begin, dx + end, 0.0F); });
-  for_windows(pool, images,
-              [&](std::int64_t image, std::int64_t oy, std::int64_t ox, std::int64_t offset) {
-                const float* gradient = dy + image * pool.output.size() + offset;
-                float* image_dx = dx + image * pool.input.size();
-                for_taps(pool, oy, ox, [&](std::int64_t tap) {
-                  for (std::int64_t c = 0; c < channels; ++c) {
-                    image_dx[tap + c] += gradient[c] * scale;
-                  }
-                });
-              });
+  clear_images(pool, images, dx);
+  for_windows(
+      pool, images, [&](const loops::Windows& windows, std::int64_t input, std::int64_t output) {
+        loops::average_windows_backward(windows, dy + output, reciprocal_area(pool), dx + input);
+      });
 }
 
 }  // namespace narrowmac
