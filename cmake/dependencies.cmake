@@ -35,6 +35,14 @@ if(NARROWMAC_SANITIZE)
   target_link_options(narrowmac_flags INTERFACE -fsanitize=address,undefined)
 endif()
 
+# Vector targets of Highway that kernels are not compiled for. SSSE3 and AVX3_DL would only repeat the code of SSE4 and
+# AVX3 for our operations. Sanitized kernels are large: the baseline and AVX2 see every memory access.
+set(narrowmac_disabled_targets "HWY_SSSE3|HWY_AVX3_DL")
+if(NARROWMAC_SANITIZE)
+  string(APPEND narrowmac_disabled_targets "|HWY_SSE4|HWY_AVX3")
+endif()
+target_compile_definitions(narrowmac_flags INTERFACE "HWY_DISABLED_TARGETS=(${narrowmac_disabled_targets})")
+
 # SystemC 2.3.4 of Debian 12 was built as C++17: without SC_CPLUSPLUS a C++20 program does not link.
 add_library(narrowmac_systemc INTERFACE)
 target_link_libraries(narrowmac_systemc INTERFACE PkgConfig::systemc)
