@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "models/design/error.h"
+#include "models/numerics/gradient_gemm.h"
 #include "models/numerics/lane_gemm.h"
 #include "models/numerics/plan.h"
 #include "models/numerics/reference.h"
@@ -120,6 +121,8 @@ std::string explain_plan(const GemmProblem& problem) {
   std::string text =
       fmt::format("GEMM {} x {} x {}: {}\n", shape.m, shape.n, shape.k, describe(problem.mac));
   for (const std::string& reason : plan.reasons) text += "  " + reason + "\n";
+  const std::string gradient = choose_gradient_kernel(problem, plan).reason;
+  if (!gradient.empty()) text += "  " + gradient + "\n";
   return text;
 }
 

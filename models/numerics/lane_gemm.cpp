@@ -11,6 +11,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "models/numerics/gradient_gemm.h"
 #include "models/numerics/lane_operands.h"
 #include "models/numerics/reference.h"
 
@@ -164,6 +165,10 @@ template <typename T>
 void lane_gemm(const GemmProblem& problem, const GemmPlan& plan, const OutputView& out) {
   const GemmShape shape = problem.shape();
   if (shape.m == 0 || shape.n == 0) return;
+  if constexpr (std::is_same_v<T, float>) {
+    const GradientKernel gradient = choose_gradient_kernel(problem, plan).kernel;
+    if (gradient != GradientKernel::Tiles) return run_gradient_kernel(problem, plan, gradient, out);
+  }
   const bool clamp = plan.first.clamp;
   const TileKernel<T> kernel = select_tile<T>(shape.n, plan.first.rounding, clamp);
   const TileGrid<T> grid(problem, plan, kernel.rows, kernel.columns);

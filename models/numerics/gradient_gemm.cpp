@@ -1,0 +1,205 @@
+#include "models/numerics/gradient_gemm.h"
+
+#include <fmt/format.h>
+#include <tbb/parallel_for.h>
+#include <tbb/task_arena.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <optional>
+#include <vector>
+
+#include "models/numerics/gradient_layout.h"
+#include "models/numerics/gradient_run.h"
+#include "models/numerics/kernel_gradient.h"
+#include "models/numerics/lane_output.h"
+
+namespace narrowmac {
+namespace {
+
+/// Bytes of sums of a block: with the stream and a few lines of the grid they stay in the L1 cache.
+constexpr std::int64_t kBlockBytes = 20480;
+/// A product of a stream costs this many of a tile, where sums stay in registers.
+constexpr double kStreamCost = 1.15;
+/// Vector operations to look at one vector of scalars.
+constexpr double kCompressCost = 4;
+/// Vector operations to add a vector of sums to the second accumulator.
+constexpr double kFlushCost = 2;
+/// 32-bit offsets must reach every element of a slab and of the sums.
+constexpr std::int64_t kMaxElements = std::numeric_limits<std::int32_t>::max() / 4;
+
+/// Scalar channels of a block.
+std::int64_t block_channels(const GradientLayout& layout, int lanes) {
+  const std::int64_t bytes = layout.vectors() * lanes * std::int64_t{sizeof(float)};
+  return std::clamp<std::int64_t>(kBlockBytes / std::max<std::int64_t>(1, bytes), 1,
+                                  layout.scalar_channels);
+}
+
+/// Vector operations of a layout if the scalars' share of zeros is `zero_share`.
+double stream_cost(const GradientLayout& layout, double zero_share, std::int64_t chunk_length,
+                   int lanes) {
+  const double images = static_cast<double>(layout.problem.patches.images);
+  const double channels = static_cast<double>(layout.scalar_channels);
+  const double products = static_cast<double>(layout.dense_work()) * images * channels;
+  double looked_at = 0;
+  const double block = static_cast<double>(block_channels(layout, lanes));
+  for (const GradientPass& pass : layout.passes) {
+    looked_at += static_cast<double>(pass.rows * pass.columns) * images * std::ceil(block / lanes) *
+                 (channels / block);
+  }
+  double flushed = 0;
+  if (chunk_length > 0) {
+    flushed =
+        static_cast<double>(layout.vectors()) * channels *
+        std::ceil(static_cast<double>(layout.problem.k()) / static_cast<double>(chunk_length));
+  }
+  return products * (1 - zero_share) * kStreamCost + looked_at * kCompressCost +
+         flushed * kFlushCost;
+}
+
+double tile_cost(const GemmShape& shape, const GemmPlan& plan, int lanes) {
+  const TileKernel<float> tile = select_tile<float>(shape.n, plan.first.rounding, plan.first.clamp);
+  const auto tiles = [](std::int64_t outputs, int side) {
+    return static_cast<double>((outputs + side - 1) / side * side);
+  };
+  return tiles(shape.m, tile.rows) * tiles(shape.n, tile.columns) / lanes *
+         static_cast<double>(shape.k);
+}
+
+bool fits_offsets(const GradientLayout& layout, int lanes) {
+  const std::int64_t row = layout.vectors() * lanes;
+  return layout.grid.image < kMaxElements && row < kMaxElements / layout.scalar_channels;
+}
+
+/// Products with the margins of dY's grid exist in no definition: they must change nothing at all.
+bool has_margins(const GradientProblem& problem) {
+  const ConvolutionPatches& c = problem.patches;
+  return c.kernel_height > 1 || c.kernel_width > 1 || c.offset_y != 0 || c.offset_x != 0;
+}
+
+void store_block(const GemmProblem& problem, const GemmPlan& plan, const GradientSetup& setup,
+                 const GradientBlock& block, std::int64_t channel, std::int64_t pass,
+                 const OutputView& out) {
+  const double unscale = std::ldexp(1.0, -plan.scale_exponent);
+  const Recompute recompute = plan.zero_products == ZeroProducts::ChangeNothing
+                                  ? Recompute::NonFinite
+                                  : Recompute::NonFiniteOrMinusZero;
+  const GradientLayout& layout = setup.layout;
+  const float* values = block.results(channel, pass);
+  const ConvolutionPatches& c = layout.problem.patches;
+  for (const SumGroup& group : layout.passes[static_cast<std::size_t>(pass)].groups) {
+    const float* line = values + std::int64_t{group.first_vector} * setup.kernel.lanes;
+    if (layout.scalars == GradientScalars::A) {
+      store_outputs(problem, out, group.first_row + channel, 0, layout.problem.n, line, unscale,
+                    recompute);
+      continue;
+    }
+    for (std::int64_t r = 0; r < c.kernel_width * c.channels; ++r) {
+      store_outputs(problem, out, group.first_row + r, channel, 1, line + r, unscale, recompute);
+    }
+  }
+}
+
+/// Taps that meet no pixel have products of zeros only.
+void store_untouched(const GradientSetup& setup, const GemmShape& shape, const OutputView& out) {
+  std::vector<bool> touched(static_cast<std::size_t>(shape.m), false);
+  if (setup.layout.scalars == GradientScalars::B) return;
+  const std::int64_t channels = setup.layout.scalar_channels;
+  for (const GradientPass& pass : setup.layout.passes) {
+    for (const SumGroup& group : pass.groups) {
+      std::fill_n(touched.begin() + group.first_row, channels, true);
+    }
+  }
+  for (std::int64_t row = 0; row < shape.m; ++row) {
+    if (touched[static_cast<std::size_t>(row)]) continue;
+    for (std::int64_t column = 0; column < shape.n; ++column) out.store(row, column, 0.0);
+  }
+}
+
+void run_blocks(const GemmProblem& problem, const GemmPlan& plan, GradientScalars scalars,
+                const OutputView& out) {
+  const GradientSetup setup(problem, plan, scalars);
+  const GradientLayout& layout = setup.layout;
+  const std::int64_t channels = layout.scalar_channels;
+  const std::int64_t threads = tbb::this_task_arena::max_concurrency();
+  const std::int64_t largest = block_channels(layout, setup.kernel.lanes);
+  std::int64_t blocks = (channels + largest - 1) / largest;
+  // As many blocks for every thread, if there are channels enough; bits do not depend on it.
+  blocks = std::min(channels, (blocks + threads - 1) / threads * threads);
+  tbb::parallel_for(std::int64_t{0}, blocks, [&](std::int64_t index) {
+    const std::int64_t first = index * channels / blocks;
+    const std::int64_t end = (index + 1) * channels / blocks;
+    const std::int64_t passes = std::ssize(layout.passes);
+    GradientBlock block(setup, first, end - first, 0, passes);
+    block.run();
+    for (std::int64_t channel = first; channel < end; ++channel) {
+      for (std::int64_t pass = 0; pass < passes; ++pass) {
+        store_block(problem, plan, setup, block, channel, pass, out);
+      }
+    }
+  });
+  store_untouched(setup, problem.shape(), out);
+}
+
+/// The layout of a kernel that applies; empty if it does not.
+std::optional<GradientLayout> layout_of(const GemmProblem& problem, const GemmPlan& plan,
+                                        GradientKernel kernel) {
+  if (kernel == GradientKernel::Tiles || plan.lane != GemmPlan::Lane::Float32 ||
+      plan.zero_products == ZeroProducts::Matter) {
+    return std::nullopt;
+  }
+  const std::optional<GradientProblem> gradient = as_gradient(problem);
+  if (!gradient) return std::nullopt;
+  const bool from_a = kernel == GradientKernel::ScalarsA;
+  if (from_a && plan.zero_products != ZeroProducts::ChangeNothing && has_margins(*gradient)) {
+    return std::nullopt;
+  }
+  const int lanes = select_stream_kernel(plan.first.rounding, plan.first.clamp).lanes;
+  GradientLayout layout =
+      gradient_layout(*gradient, from_a ? GradientScalars::A : GradientScalars::B, lanes,
+                      from_a && plan.scale_exponent != 0);
+  if (!fits_offsets(layout, lanes)) return std::nullopt;
+  return layout;
+}
+
+}  // namespace
+
+GradientChoice choose_gradient_kernel(const GemmProblem& problem, const GemmPlan& plan) {
+  GradientChoice choice;
+  if (plan.lane != GemmPlan::Lane::Float32 || !as_gradient(problem)) return choice;
+  const int lanes = select_stream_kernel(plan.first.rounding, plan.first.clamp).lanes;
+  const std::int64_t chunk = problem.order.chunk ? problem.order.chunk->length : 0;
+  double best = tile_cost(problem.shape(), plan, lanes);
+  std::string costs = fmt::format("{:.3g} in tiles", best);
+  for (const GradientKernel kernel : {GradientKernel::ScalarsA, GradientKernel::ScalarsB}) {
+    const std::optional<GradientLayout> layout = layout_of(problem, plan, kernel);
+    if (!layout) continue;
+    const bool from_a = kernel == GradientKernel::ScalarsA;
+    const double cost = stream_cost(*layout, (from_a ? plan.a : plan.b).zero_share(), chunk, lanes);
+    costs += fmt::format(", {:.3g} from the non-zero {}", cost, from_a ? "X" : "dY");
+    if (cost >= best) continue;
+    best = cost;
+    choice.kernel = kernel;
+  }
+  const char* const names[] = {"register tiles", "the non-zero values of X times vectors of dY",
+                               "the non-zero values of dY times vectors of X"};
+  choice.reason =
+      fmt::format("gradient: {} ({:.0f} % of X and {:.0f} % of dY are zero; vector operations: {})",
+                  names[static_cast<int>(choice.kernel)], 100 * plan.a.zero_share(),
+                  100 * plan.b.zero_share(), costs);
+  return choice;
+}
+
+bool gradient_kernel_applies(const GemmProblem& problem, const GemmPlan& plan,
+                             GradientKernel kernel) {
+  return layout_of(problem, plan, kernel).has_value();
+}
+
+void run_gradient_kernel(const GemmProblem& problem, const GemmPlan& plan, GradientKernel kernel,
+                         const OutputView& out) {
+  run_blocks(problem, plan,
+             kernel == GradientKernel::ScalarsA ? GradientScalars::A : GradientScalars::B, out);
+}
+
+}  // namespace narrowmac
