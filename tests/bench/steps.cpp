@@ -1,0 +1,64 @@
+// Whole training steps through the bit-true array, against the fp32 step: unrounded tensors,
+// OpenBLAS.
+#include <map>
+#include <memory>
+#include <string>
+
+#include "tests/bench/measure.h"
+#include "tests/bench/training_setup.h"
+
+namespace narrowmac::bench {
+namespace {
+
+struct Design {
+  const char* name;
+  std::vector<std::string> set;
+};
+
+const std::vector<Design>& designs() {
+  static const std::vector<Design> kDesigns = {
+      {"e6m9", {"mac.accumulator=\"e6m9\""}},
+      {"e6m9, no statistics", {"mac.accumulator=\"e6m9\"", "observe.sample=0"}},
+      {"e6m9, chunk 64",
+       {"mac.accumulator=\"e6m9\"", "mac.chunk={length=64, accumulator=\"e6m9\"}"}},
+      {"e6m3", {"mac.accumulator=\"e6m3\""}},
+      {"e6m9, stochastic, 8 bits",
+       {"mac.accumulator={format=\"e6m9\", rounding=\"stochastic\", random_bits=8}"}},
+  };
+  return kDesigns;
+}
+
+/// A pair of runs that are stepped in turns. The sample of observed steps is one in 16, so a round
+/// is 16 steps.
+void run_steps(benchmark::State& state, const std::string& network, const Design& design,
+               int threads) {
+  TrainingSetup plain(network, {"mac=false", "formats=false"});
+  TrainingSetup on_array(network, design.set);
+  const int steps = network == "cnn" ? 16 : 1;
+  const auto run = [steps](TrainingSetup& setup) {
+    for (int i = 0; i < steps; ++i) setup.trainer().step();
+  };
+  race(
+      state, threads, steps * on_array.step_macs(), [&] { run(plain); }, [&] { run(on_array); });
+}
+
+}  // namespace
+
+void register_steps() {
+  for (const char* network : {"cnn", "resnet20"}) {
+    for (const Design& design : designs()) {
+      for (const int threads : {1, 2}) {
+        const std::string name = "step/" + std::string(network) + ", " + design.name +
+                                 "/threads:" + std::to_string(threads);
+        benchmark::RegisterBenchmark(name.c_str(),
+                                     [network, &design, threads](benchmark::State& state) {
+                                       run_steps(state, network, design, threads);
+                                     })
+            ->UseManualTime()
+            ->Unit(benchmark::kMillisecond);
+      }
+    }
+  }
+}
+
+}  // namespace narrowmac::bench
