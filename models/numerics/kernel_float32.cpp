@@ -10,9 +10,10 @@
 HWY_BEFORE_NAMESPACE();
 namespace narrowmac::HWY_NAMESPACE {
 
-TileKernel<float> SelectFloat32(std::int64_t n, LaneRounding rounding, bool clamp) {
-  return clamp ? SelectTile<true, float>(n, rounding) : SelectTile<false, float>(n, rounding);
+TileKernel<float> SelectFloat32(std::int64_t n, LaneRounding rounding, LaneBound bound) {
+  return SelectTile<float>(n, rounding, bound);
 }
+AddFunction<float> SelectAdd32() { return &AddSums<float>; }
 CountingKernel<float> SelectCountingFloat32(LaneRounding rounding) {
   return SelectCountingTile<float>(rounding);
 }
@@ -28,10 +29,15 @@ namespace narrowmac {
 
 HWY_EXPORT(SelectFloat32);
 HWY_EXPORT(SelectCountingFloat32);
+HWY_EXPORT(SelectAdd32);
 
 template <>
-TileKernel<float> select_tile<float>(std::int64_t n, LaneRounding rounding, bool clamp) {
-  return HWY_DYNAMIC_DISPATCH(SelectFloat32)(n, rounding, clamp);
+TileKernel<float> select_tile<float>(std::int64_t n, LaneRounding rounding, LaneBound bound) {
+  return HWY_DYNAMIC_DISPATCH(SelectFloat32)(n, rounding, bound);
+}
+template <>
+AddFunction<float> select_add<float>() {
+  return HWY_DYNAMIC_DISPATCH(SelectAdd32)();
 }
 template <>
 CountingKernel<float> select_counting_tile<float>(LaneRounding rounding) {

@@ -10,9 +10,10 @@
 HWY_BEFORE_NAMESPACE();
 namespace narrowmac::HWY_NAMESPACE {
 
-TileKernel<double> SelectFloat64(std::int64_t n, LaneRounding rounding, bool clamp) {
-  return clamp ? SelectTile<true, double>(n, rounding) : SelectTile<false, double>(n, rounding);
+TileKernel<double> SelectFloat64(std::int64_t n, LaneRounding rounding, LaneBound bound) {
+  return SelectTile<double>(n, rounding, bound);
 }
+AddFunction<double> SelectAdd64() { return &AddSums<double>; }
 CountingKernel<double> SelectCountingFloat64(LaneRounding rounding) {
   return SelectCountingTile<double>(rounding);
 }
@@ -25,10 +26,15 @@ namespace narrowmac {
 
 HWY_EXPORT(SelectFloat64);
 HWY_EXPORT(SelectCountingFloat64);
+HWY_EXPORT(SelectAdd64);
 
 template <>
-TileKernel<double> select_tile<double>(std::int64_t n, LaneRounding rounding, bool clamp) {
-  return HWY_DYNAMIC_DISPATCH(SelectFloat64)(n, rounding, clamp);
+TileKernel<double> select_tile<double>(std::int64_t n, LaneRounding rounding, LaneBound bound) {
+  return HWY_DYNAMIC_DISPATCH(SelectFloat64)(n, rounding, bound);
+}
+template <>
+AddFunction<double> select_add<double>() {
+  return HWY_DYNAMIC_DISPATCH(SelectAdd64)();
 }
 template <>
 CountingKernel<double> select_counting_tile<double>(LaneRounding rounding) {

@@ -24,7 +24,7 @@ template <class D>
 struct StepVectors {
   using T = hn::TFromD<D>;
   using V = hn::Vec<D>;
-  V scale, scale_less_one, smallest_normal, gradual_factor, magic, low, high, exponent_mask;
+  V scale, scale_less_one, smallest_normal, gradual_factor, magic, low, high, exponent_mask, huge;
 
   HWY_INLINE StepVectors(D d, const LaneStep<T>& step)
       : scale(hn::Set(d, step.scale)),
@@ -34,7 +34,8 @@ struct StepVectors {
         magic(hn::Set(d, step.magic)),
         low(hn::Set(d, step.low)),
         high(hn::Set(d, step.high)),
-        exponent_mask(hn::Set(d, std::numeric_limits<T>::infinity())) {}
+        exponent_mask(hn::Set(d, std::numeric_limits<T>::infinity())),
+        huge(hn::Set(d, std::numeric_limits<T>::max())) {}
 };
 
 /// Zero of the sum's sign for a magnitude below 2^emin.
@@ -45,11 +46,10 @@ HWY_INLINE V Flushed(D d, V rounded, V x, const StepVectors<D>& k) {
   return hn::Or(kept, hn::And(x, hn::SignBit(d)));
 }
 
-/// acc rounded after adding a * b, before clamping. See LaneRounding, and docs/numerics.md for the
-/// proofs.
+/// acc rounded after adding a * b, before clamping; x = fma(a, b, acc). See LaneRounding, and
+/// docs/numerics.md for the proofs.
 template <LaneRounding kRounding, class D, class V>
-HWY_INLINE V RoundedSum(D d, V a, V b, V acc, const StepVectors<D>& k) {
-  const V x = hn::MulAdd(a, b, acc);
+HWY_INLINE V RoundedFrom(D d, V x, V a, V b, V acc, const StepVectors<D>& k) {
   if constexpr (kRounding == LaneRounding::Significand || kRounding == LaneRounding::Flush) {
     const V rounded = hn::MulSub(x, k.scale, hn::Mul(x, k.scale_less_one));
     return kRounding == LaneRounding::Flush ? Flushed(d, rounded, x, k) : rounded;
@@ -59,9 +59,10 @@ HWY_INLINE V RoundedSum(D d, V a, V b, V acc, const StepVectors<D>& k) {
     const V rounded = hn::MulSub(x, k.scale, hn::MulSub(x, k.scale_less_one, error));
     return kRounding == LaneRounding::RepairedFlush ? Flushed(d, rounded, x, k) : rounded;
   } else if constexpr (kRounding == LaneRounding::Gradual) {
-    const V m = hn::Mul(hn::Max(hn::And(x, k.exponent_mask), k.smallest_normal), k.gradual_factor);
-    const V rounded = hn::Sub(hn::Add(x, m), m);
-    return hn::Or(rounded, hn::And(x, hn::SignBit(d)));
+    // Both products are powers of two times 1.5: exact, fused or not.
+    const V g = hn::Max(hn::And(x, k.exponent_mask), k.smallest_normal);
+    const V rounded = hn::NegMulAdd(g, k.gradual_factor, hn::MulAdd(g, k.gradual_factor, x));
+    return hn::OrAnd(rounded, x, hn::SignBit(d));
   } else if constexpr (kRounding == LaneRounding::Quantum) {
     return hn::Sub(hn::Add(x, k.magic), k.magic);
   } else {
@@ -69,10 +70,31 @@ HWY_INLINE V RoundedSum(D d, V a, V b, V acc, const StepVectors<D>& k) {
   }
 }
 
+template <LaneRounding kRounding, class D, class V>
+HWY_INLINE V RoundedSum(D d, V a, V b, V acc, const StepVectors<D>& k) {
+  return RoundedFrom<kRounding>(d, hn::MulAdd(a, b, acc), a, b, acc, k);
+}
+
 template <bool kClamp, class D, class V>
 HWY_INLINE V Clamped(V value, const StepVectors<D>& k) {
   if constexpr (kClamp) return hn::Min(hn::Max(value, k.low), k.high);
   return value;
+}
+
+/// Infinity of x's sign where a rounded sum is beyond the range, or no number because x is
+/// infinite.
+template <class D, class V>
+HWY_INLINE V ToInfinity(V rounded, V x, const StepVectors<D>& k) {
+  return hn::IfThenElse(hn::Le(hn::Abs(rounded), k.high), rounded, hn::Mul(x, k.huge));
+}
+
+/// One step: acc + a * b, rounded and kept in range.
+template <LaneRounding kRounding, LaneBound kBound, class D, class V>
+HWY_INLINE V Step(D d, V a, V b, V acc, const StepVectors<D>& k) {
+  const V x = hn::MulAdd(a, b, acc);
+  const V rounded = RoundedFrom<kRounding>(d, x, a, b, acc, k);
+  if constexpr (kBound == LaneBound::Infinity) return ToInfinity<D>(rounded, x, k);
+  return Clamped<kBound == LaneBound::Clamp, D>(rounded, k);
 }
 
 /// The second level's addition, chosen at run time: it happens once per chunk.
@@ -82,9 +104,6 @@ HWY_INLINE V AddChunk(D d, V sum, V total, const LaneStep<hn::TFromD<D>>& step) 
   const V one = hn::Set(d, hn::TFromD<D>{1});
   V result = total;
   switch (step.rounding) {
-    case LaneRounding::None:
-      result = RoundedSum<LaneRounding::None>(d, sum, one, total, k);
-      break;
     case LaneRounding::Significand:
       result = RoundedSum<LaneRounding::Significand>(d, sum, one, total, k);
       break;
@@ -103,54 +122,102 @@ HWY_INLINE V AddChunk(D d, V sum, V total, const LaneStep<hn::TFromD<D>>& step) 
     case LaneRounding::RepairedFlush:
       result = RoundedSum<LaneRounding::RepairedFlush>(d, sum, one, total, k);
       break;
+    default:
+      result = RoundedSum<LaneRounding::None>(d, sum, one, total, k);
+      break;
   }
+  if (step.to_infinity) return ToInfinity<D>(result, hn::Add(sum, total), k);
   return step.clamp ? Clamped<true, D>(result, k) : result;
 }
 
-/// kRows x (kVectors * lanes) outputs in registers. The loop over k is the hot loop of the project.
-template <LaneRounding kRounding, bool kClamp, int kRows, int kVectors, typename T>
+/// A tile's sums in registers.
+template <int kRows, int kVectors, class V>
+struct TileSums {
+  V v[kRows][kVectors];
+};
+
+/// True if no sum of the tile can leave the range within the guard's steps.
+template <int kRows, int kVectors, class D, class V>
+HWY_INLINE bool InGuard(D d, const TileSums<kRows, kVectors, V>& acc,
+                        const LaneStep<hn::TFromD<D>>& step) {
+  V low = acc.v[0][0];
+  V high = acc.v[0][0];
+  HWY_UNROLL(12)
+  for (int r = 0; r < kRows; ++r) {
+    HWY_UNROLL(2)
+    for (int v = 0; v < kVectors; ++v) {
+      low = hn::Min(low, acc.v[r][v]);
+      high = hn::Max(high, acc.v[r][v]);
+    }
+  }
+  const auto outside =
+      hn::Or(hn::Lt(low, hn::Set(d, step.guard_low)), hn::Gt(high, hn::Set(d, step.guard_high)));
+  return hn::AllFalse(d, outside);
+}
+
+/// `count` products from one segment: the hot loop of the project.
+template <LaneRounding kRounding, LaneBound kBound, int kRows, int kVectors, class D, class V>
+HWY_INLINE void Steps(D d, const TileWork<hn::TFromD<D>>& work, const StepVectors<D>& k,
+                      std::int64_t a_index, const hn::TFromD<D>* HWY_RESTRICT b, std::int64_t count,
+                      TileSums<kRows, kVectors, V>& acc) {
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+  for (std::int64_t i = 0; i < count; ++i) {
+    V b_lane[kVectors];
+    HWY_UNROLL(2)
+    for (int v = 0; v < kVectors; ++v) b_lane[v] = hn::LoadU(d, b + v * lanes);
+    HWY_UNROLL(12)
+    for (int r = 0; r < kRows; ++r) {
+      const V a_lane = hn::Set(d, work.a_rows[r][a_index]);
+      HWY_UNROLL(2)
+      for (int v = 0; v < kVectors; ++v) {
+        acc.v[r][v] = Step<kRounding, kBound>(d, a_lane, b_lane[v], acc.v[r][v], k);
+      }
+    }
+    a_index += work.a_step;
+    b += work.b_step;
+  }
+}
+
+/// kRows x (kVectors * lanes) outputs in registers. With a bound, blocks of steps that are proven
+/// to stay inside run without it.
+template <LaneRounding kRounding, LaneBound kBound, int kRows, int kVectors, typename T>
 HWY_NOINLINE void RunTile(const LaneStep<T>& first, const LaneStep<T>& second,
                           const TileWork<T>& work) {
   const Lanes<T> d;
   using D = Lanes<T>;
   using V = hn::Vec<D>;
   const StepVectors<D> k(d, first);
+  const V start = hn::Set(d, first.start);
   const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
-  V acc[kRows][kVectors];
+  TileSums<kRows, kVectors, V> acc;
   HWY_UNROLL(12)
   for (int r = 0; r < kRows; ++r) {
     HWY_UNROLL(2)
     for (int v = 0; v < kVectors; ++v)
-      acc[r][v] = hn::LoadU(d, work.sums + (r * kVectors + v) * lanes);
+      acc.v[r][v] = hn::LoadU(d, work.sums + (r * kVectors + v) * lanes);
   }
-  const std::int64_t a_step = work.a_step;
   for (std::int64_t s = 0; s < work.segment_count; ++s) {
     const Segment& segment = work.segments[s];
-    const T* HWY_RESTRICT b = work.b + segment.k * work.b_step;
-    std::int64_t a_index = segment.a_offset;
-    for (std::int32_t i = 0; i < segment.length; ++i) {
-      V b_lane[kVectors];
-      HWY_UNROLL(2)
-      for (int v = 0; v < kVectors; ++v) b_lane[v] = hn::LoadU(d, b + v * lanes);
-      HWY_UNROLL(12)
-      for (int r = 0; r < kRows; ++r) {
-        const V a_lane = hn::Set(d, work.a_rows[r][a_index]);
-        HWY_UNROLL(2)
-        for (int v = 0; v < kVectors; ++v) {
-          acc[r][v] =
-              Clamped<kClamp, D>(RoundedSum<kRounding>(d, a_lane, b_lane[v], acc[r][v], k), k);
-        }
+    const bool guarded = kBound != LaneBound::None && first.guard_steps > 0;
+    const std::int64_t block = guarded ? first.guard_steps : segment.length;
+    for (std::int64_t i = 0; i < segment.length; i += block) {
+      const std::int64_t count = HWY_MIN(block, segment.length - i);
+      const std::int64_t a_index = segment.a_offset + i * work.a_step;
+      const T* b = work.b + (segment.k + i) * work.b_step;
+      if (kBound == LaneBound::None || (guarded && InGuard(d, acc, first))) {
+        Steps<kRounding, LaneBound::None>(d, work, k, a_index, b, count, acc);
+      } else {
+        Steps<kRounding, kBound>(d, work, k, a_index, b, count, acc);
       }
-      a_index += a_step;
-      b += work.b_step;
     }
     if (segment.ends_chunk) {
       for (int r = 0; r < kRows; ++r) {
         HWY_UNROLL(2)
         for (int v = 0; v < kVectors; ++v) {
           T* total = work.totals + (r * kVectors + v) * lanes;
-          hn::StoreU(AddChunk(d, acc[r][v], hn::LoadU(d, total), second), d, total);
-          acc[r][v] = hn::Zero(d);
+          const V sum = hn::Sub(acc.v[r][v], start);
+          hn::StoreU(AddChunk(d, sum, hn::LoadU(d, total), second), d, total);
+          acc.v[r][v] = start;
         }
       }
     }
@@ -159,7 +226,22 @@ HWY_NOINLINE void RunTile(const LaneStep<T>& first, const LaneStep<T>& second,
   for (int r = 0; r < kRows; ++r) {
     HWY_UNROLL(2)
     for (int v = 0; v < kVectors; ++v)
-      hn::StoreU(acc[r][v], d, work.sums + (r * kVectors + v) * lanes);
+      hn::StoreU(acc.v[r][v], d, work.sums + (r * kVectors + v) * lanes);
+  }
+}
+
+/// The second level on its own.
+template <typename T>
+void AddSums(const LaneStep<T>& first, const LaneStep<T>& second, const TileWork<T>& work, int rows,
+             int columns, std::int64_t /*chunk*/) {
+  const Lanes<T> d;
+  const std::int64_t size = std::int64_t{rows} * columns;
+  const auto start = hn::Set(d, first.start);
+  for (std::int64_t i = 0; i < size; i += static_cast<std::int64_t>(hn::Lanes(d))) {
+    auto sum = hn::Sub(hn::LoadU(d, work.sums + i), start);
+    if (first.positive_zero) sum = hn::IfThenElseZero(hn::Ne(sum, hn::Zero(d)), sum);
+    hn::StoreU(AddChunk(d, sum, hn::LoadU(d, work.totals + i), second), d, work.totals + i);
+    hn::StoreU(start, d, work.sums + i);
   }
 }
 
@@ -167,30 +249,43 @@ HWY_NOINLINE void RunTile(const LaneStep<T>& first, const LaneStep<T>& second,
 // registers.
 inline constexpr int kWideRows = HWY_TARGET <= HWY_AVX3 ? 8 : 6;
 
-template <LaneRounding kRounding, bool kClamp, typename T>
+template <LaneRounding kRounding, LaneBound kBound, typename T>
 TileKernel<T> TileOfRounding(std::int64_t n) {
   const int lanes = static_cast<int>(hn::Lanes(Lanes<T>()));
-  if (n <= lanes) return {&RunTile<kRounding, kClamp, kMaxTileRows, 1, T>, kMaxTileRows, lanes};
-  return {&RunTile<kRounding, kClamp, kWideRows, 2, T>, kWideRows, 2 * lanes};
+  if (n <= lanes) return {&RunTile<kRounding, kBound, kMaxTileRows, 1, T>, kMaxTileRows, lanes};
+  return {&RunTile<kRounding, kBound, kWideRows, 2, T>, kWideRows, 2 * lanes};
 }
 
-template <bool kClamp, typename T>
+template <LaneBound kBound, typename T>
 TileKernel<T> SelectTile(std::int64_t n, LaneRounding rounding) {
   switch (rounding) {
     case LaneRounding::Significand:
-      return TileOfRounding<LaneRounding::Significand, kClamp, T>(n);
+      return TileOfRounding<LaneRounding::Significand, kBound, T>(n);
     case LaneRounding::Repaired:
-      return TileOfRounding<LaneRounding::Repaired, kClamp, T>(n);
+      return TileOfRounding<LaneRounding::Repaired, kBound, T>(n);
     case LaneRounding::Gradual:
-      return TileOfRounding<LaneRounding::Gradual, kClamp, T>(n);
-    case LaneRounding::Quantum:
-      return TileOfRounding<LaneRounding::Quantum, kClamp, T>(n);
+      return TileOfRounding<LaneRounding::Gradual, kBound, T>(n);
     case LaneRounding::Flush:
-      return TileOfRounding<LaneRounding::Flush, kClamp, T>(n);
+      return TileOfRounding<LaneRounding::Flush, kBound, T>(n);
     case LaneRounding::RepairedFlush:
-      return TileOfRounding<LaneRounding::RepairedFlush, kClamp, T>(n);
+      return TileOfRounding<LaneRounding::RepairedFlush, kBound, T>(n);
+    case LaneRounding::Quantum:
+      return TileOfRounding<LaneRounding::Quantum, LaneBound::Clamp, T>(n);
     default:
-      return TileOfRounding<LaneRounding::None, kClamp, T>(n);
+      return TileOfRounding < LaneRounding::None,
+             kBound == LaneBound::None ? kBound : LaneBound::Clamp, T > (n);
+  }
+}
+
+template <typename T>
+TileKernel<T> SelectTile(std::int64_t n, LaneRounding rounding, LaneBound bound) {
+  switch (bound) {
+    case LaneBound::Clamp:
+      return SelectTile<LaneBound::Clamp, T>(n, rounding);
+    case LaneBound::Infinity:
+      return SelectTile<LaneBound::Infinity, T>(n, rounding);
+    default:
+      return SelectTile<LaneBound::None, T>(n, rounding);
   }
 }
 

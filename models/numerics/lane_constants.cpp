@@ -5,6 +5,41 @@
 
 namespace narrowmac {
 
+namespace {
+
+/// What only Directed levels have. They are never scaled.
+template <typename T>
+void set_directed(LaneStep<T>& step, const Conversion& conversion, const LevelPlan& level) {
+  const NumberFormat& format = conversion.format;
+  constexpr T kInfinity = std::numeric_limits<T>::infinity();
+  step.increment = level.increment;
+  step.dropped = level.dropped;
+  step.random_bits = conversion.rounding.random_bits;
+  step.positive_zero = format.is_fixed();
+  if (format.is_fixed()) {
+    step.offset = std::ldexp(T{1}, level.offset_exponent);
+    step.offset_below = kInfinity;
+  } else if (level.underflows && conversion.subnormals) {
+    step.offset = step.offset_below = step.smallest_normal;
+  } else if (level.underflows) {
+    step.flush_below = step.smallest_normal;
+  }
+  if (level.clamp) {
+    step.above_high = step.high;
+    step.below_low = step.low;
+  } else if (level.to_infinity && level.increment == LaneIncrement::Negative) {
+    step.above_high = step.high;
+  } else if (!level.to_infinity && !level.underflows) {
+    // Nothing to be careful about, ever.
+    step.guard_steps = 1 << 20;
+    step.guard_high = kInfinity;
+    step.guard_low = -kInfinity;
+  }
+  if (level.underflows) step.guard_steps = 0;
+}
+
+}  // namespace
+
 template <typename T>
 LaneStep<T> lane_step(const Conversion& conversion, const LevelPlan& level, int scale_exponent) {
   const NumberFormat& format = conversion.format;
@@ -22,10 +57,14 @@ LaneStep<T> lane_step(const Conversion& conversion, const LevelPlan& level, int 
   } else {
     step.magic = T{1.5} * power(kBits - 1 - format.fraction_bits + scale_exponent);
   }
-  if (level.clamp) {
+  if (level.clamp || level.to_infinity) {
     step.high = static_cast<T>(std::ldexp(format.max_value(), scale_exponent));
     step.low = static_cast<T>(std::ldexp(format.lowest_value(), scale_exponent));
   }
+  step.guard_steps = level.guard_steps;
+  step.guard_high = static_cast<T>(std::ldexp(level.guard, scale_exponent));
+  step.guard_low = -step.guard_high;
+  if (level.rounding == LaneRounding::Directed) set_directed(step, conversion, level);
   return step;
 }
 
@@ -62,6 +101,8 @@ const char* to_string(LaneRounding rounding) {
       return "flush";
     case LaneRounding::RepairedFlush:
       return "repaired and flushed";
+    case LaneRounding::Directed:
+      return "directed";
   }
   return "none";
 }

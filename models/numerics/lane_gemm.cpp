@@ -12,7 +12,9 @@
 #include <vector>
 
 #include "models/numerics/gradient_gemm.h"
+#include "models/numerics/kernel_directed.h"
 #include "models/numerics/lane_operands.h"
+#include "models/numerics/random.h"
 #include "models/numerics/reference.h"
 
 namespace narrowmac {
@@ -23,13 +25,14 @@ namespace {
 constexpr std::int64_t kPieceLength = 512;
 constexpr std::int64_t kMaxTilesPerTask = 32;
 
-/// Where pieces of about kPieceLength products begin in the list of segments.
-std::vector<std::int64_t> piece_starts(const std::vector<Segment>& segments) {
+/// Where pieces of about kPieceLength products begin in the list of segments; with `by_chunk` also
+/// after every chunk.
+std::vector<std::int64_t> piece_starts(const std::vector<Segment>& segments, bool by_chunk) {
   std::vector<std::int64_t> starts = {0};
   std::int64_t length = 0;
-  for (std::size_t s = 0; s < segments.size(); ++s) {
+  for (std::size_t s = 0; s + 1 < segments.size(); ++s) {
     length += segments[s].length;
-    if (length >= kPieceLength && s + 1 < segments.size()) {
+    if (length >= kPieceLength || (by_chunk && segments[s].ends_chunk)) {
       starts.push_back(static_cast<std::int64_t>(s) + 1);
       length = 0;
     }
@@ -38,30 +41,81 @@ std::vector<std::int64_t> piece_starts(const std::vector<Segment>& segments) {
   return starts;
 }
 
+/// fma itself rounds to fixed point while the accumulator holds `magic` besides its sum.
+template <typename T>
+LaneStep<T> biased(LaneStep<T> step) {
+  step.rounding = LaneRounding::None;
+  step.start = step.magic;
+  if (step.clamp) {
+    step.low += step.magic;
+    step.high += step.magic;
+  }
+  step.guard_low += step.magic;
+  step.guard_high += step.magic;
+  return step;
+}
+
+/// The steps of both levels, and the kernels that do them.
+template <typename T>
+struct LevelKernels {
+  int scale_exponent;
+  LaneStep<T> first, second;
+  TileKernel<T> tile;
+  AddFunction<T> add = nullptr;  ///< the second level, where the tile kernel does not do it itself
+
+  LevelKernels(const GemmProblem& gemm, const GemmPlan& plan)
+      : scale_exponent(plan.infinities_in_lanes ? 0 : plan.scale_exponent),
+        first(lane_step<T>(gemm.mac.accumulator, plan.first, scale_exponent)) {
+    first.to_infinity = plan.infinities_in_lanes && plan.first.to_infinity;
+    if (first.rounding == LaneRounding::Quantum) first = biased(first);
+    if (gemm.order.chunk) {
+      second = lane_step<T>(gemm.order.chunk->accumulator, plan.second, scale_exponent);
+      second.to_infinity = plan.infinities_in_lanes && plan.second.to_infinity;
+    }
+    const std::int64_t n = gemm.shape().n;
+    const bool first_directed = first.rounding == LaneRounding::Directed;
+    const bool second_directed = second.rounding == LaneRounding::Directed;
+    if (first_directed) {
+      tile = select_directed_tile<T>(n, first.increment, first.random_bits);
+    } else {
+      LaneBound bound = first.to_infinity ? LaneBound::Infinity : LaneBound::None;
+      if (first.clamp) bound = LaneBound::Clamp;
+      tile = select_tile<T>(n, first.rounding, bound);
+    }
+    if (gemm.order.chunk && (first_directed || second_directed)) {
+      add = second_directed ? select_directed_add<T>() : select_add<T>();
+    }
+  }
+};
+
 /// Everything that is the same for all tiles of a GEMM.
 template <typename T>
 struct TileGrid {
   const GemmProblem& problem;
   GemmShape shape;
+  LevelKernels<T> kernels;
   LaneA<T> a;
   LaneB<T> b;
-  LaneStep<T> first, second;
+  std::vector<Segment> segments;
   int tile_rows, tile_columns;
   std::int64_t row_tiles;
   double unscale;
+  bool infinite_results;
 
-  TileGrid(const GemmProblem& gemm, const GemmPlan& plan, int rows, int columns)
+  TileGrid(const GemmProblem& gemm, const GemmPlan& plan)
       : problem(gemm),
         shape(gemm.shape()),
+        kernels(gemm, plan),
         a(gemm.a, gemm.order.chunk ? gemm.order.chunk->length : 0),
-        b(gemm.b, columns, plan.scale_exponent),
-        first(lane_step<T>(gemm.mac.accumulator, plan.first, plan.scale_exponent)),
-        tile_rows(rows),
-        tile_columns(columns),
-        row_tiles((shape.m + rows - 1) / rows),
-        unscale(std::ldexp(1.0, -plan.scale_exponent)) {
-    if (gemm.order.chunk)
-      second = lane_step<T>(gemm.order.chunk->accumulator, plan.second, plan.scale_exponent);
+        b(gemm.b, kernels.tile.columns, kernels.scale_exponent),
+        segments(a.segments()),
+        tile_rows(kernels.tile.rows),
+        tile_columns(kernels.tile.columns),
+        row_tiles((shape.m + tile_rows - 1) / tile_rows),
+        unscale(std::ldexp(1.0, -kernels.scale_exponent)),
+        infinite_results(plan.infinite_results) {
+    if (kernels.add == nullptr) return;
+    for (Segment& segment : segments) segment.ends_chunk = false;
   }
   [[nodiscard]] bool chunked() const { return problem.order.chunk.has_value(); }
   [[nodiscard]] std::int64_t tile_size() const { return std::int64_t{tile_rows} * tile_columns; }
@@ -78,6 +132,19 @@ struct TileGrid {
     tile.sums = sums;
     tile.totals = chunked() ? totals : nullptr;
     return tile;
+  }
+  /// The place of a tile in the random function of a level.
+  [[nodiscard]] TileRandom random(std::int64_t row_tile, std::int64_t panel,
+                                  RandomLevel level) const {
+    TileRandom at;
+    for (int r = 0; r < tile_rows; ++r) {
+      const std::int64_t m = std::min(row_tile * tile_rows + r, shape.m - 1);
+      const RandomRowKey key = random_row_key(problem.seed, problem.gemm_number, m, level);
+      at.column_keys[r] = key.column;
+      at.step_keys[r] = key.step;
+    }
+    at.first_column = panel * tile_columns;
+    return at;
   }
 };
 
@@ -124,40 +191,89 @@ void store_tile(const TileGrid<T>& grid, std::int64_t row_tile, std::int64_t pan
     store_row(out, row, first_column, columns, line, grid.unscale);
     if (all_finite(line, columns)) continue;
     for (std::int64_t c = 0; c < columns; ++c) {
-      if (!std::isfinite(line[c])) {
+      if (!std::isfinite(line[c]) && !(grid.infinite_results && std::isinf(line[c]))) {
         out.store(row, first_column + c, reference_output(grid.problem, row, first_column + c));
       }
     }
   }
 }
 
-/// Computes a range of tiles, piece by piece of the accumulation.
+/// A range of tiles on its way through the accumulation, piece by piece.
 template <typename T>
-void run_tiles(const TileGrid<T>& grid, const TileKernel<T>& kernel,
-               const std::vector<std::int64_t>& pieces, std::int64_t begin, std::int64_t end,
-               const OutputView& out) {
-  const std::int64_t size = grid.tile_size();
-  LaneBuffer<T> storage(2 * (end - begin) * size);
-  std::fill_n(storage.data(), 2 * (end - begin) * size, T{0});
-  const auto sums = [&](std::int64_t tile) { return storage.data() + 2 * (tile - begin) * size; };
-  std::vector<TileWork<T>> works;
-  works.reserve(static_cast<std::size_t>(end - begin));
-  for (std::int64_t tile = begin; tile < end; ++tile) {
-    works.push_back(
-        grid.work(tile % grid.row_tiles, tile / grid.row_tiles, sums(tile), sums(tile) + size));
-  }
-  for (std::size_t piece = 0; piece + 1 < pieces.size(); ++piece) {
-    for (TileWork<T>& work : works) {
-      work.segments = grid.a.segments().data() + pieces[piece];
-      work.segment_count = pieces[piece + 1] - pieces[piece];
-      kernel.run(grid.first, grid.second, work);
+class TileRange {
+ public:
+  TileRange(const TileGrid<T>& grid, std::int64_t begin, std::int64_t end)
+      : grid_(grid),
+        begin_(begin),
+        size_(grid.tile_size()),
+        storage_(2 * (end - begin) * size_),
+        works_(static_cast<std::size_t>(end - begin)) {
+    const LevelKernels<T>& kernels = grid.kernels;
+    if (kernels.first.random_bits > 0) first_random_.resize(works_.size());
+    if (kernels.second.random_bits > 0) second_random_.resize(works_.size());
+    for (std::size_t i = 0; i < works_.size(); ++i) {
+      const std::int64_t tile = begin + static_cast<std::int64_t>(i);
+      const std::int64_t row_tile = tile % grid.row_tiles;
+      const std::int64_t panel = tile / grid.row_tiles;
+      works_[i] = grid.work(row_tile, panel, sums(i), sums(i) + size_);
+      std::fill_n(sums(i), size_, kernels.first.start);
+      std::fill_n(sums(i) + size_, size_, T{0});
+      if (!first_random_.empty())
+        first_random_[i] = grid.random(row_tile, panel, RandomLevel::Accumulator);
+      if (!second_random_.empty())
+        second_random_[i] = grid.random(row_tile, panel, RandomLevel::SecondAccumulator);
     }
   }
-  for (std::int64_t tile = begin; tile < end; ++tile) {
-    const T* values = grid.chunked() ? sums(tile) + size : sums(tile);
-    store_tile(grid, tile % grid.row_tiles, tile / grid.row_tiles, values, out);
+
+  /// Segments [first, last).
+  void run_piece(std::int64_t first, std::int64_t last) {
+    const LevelKernels<T>& kernels = grid_.kernels;
+    {
+      const LaneDirection direction(kernels.first.rounding, kernels.first.increment);
+      for (std::size_t i = 0; i < works_.size(); ++i) {
+        works_[i].segments = grid_.segments.data() + first;
+        works_[i].segment_count = last - first;
+        if (!first_random_.empty()) works_[i].random = &first_random_[i];
+        kernels.tile.run(kernels.first, kernels.second, works_[i]);
+      }
+    }
+    const Segment& ending = grid_.a.segments()[static_cast<std::size_t>(last - 1)];
+    if (kernels.add == nullptr || !ending.ends_chunk) return;
+    const LaneDirection direction(kernels.second.rounding, kernels.second.increment);
+    const std::int64_t chunk = ending.k / grid_.problem.order.chunk->length;
+    for (std::size_t i = 0; i < works_.size(); ++i) {
+      if (!second_random_.empty()) works_[i].random = &second_random_[i];
+      kernels.add(kernels.first, kernels.second, works_[i], grid_.tile_rows, grid_.tile_columns,
+                  chunk);
+    }
   }
-}
+
+  void store(const OutputView& out) {
+    const LaneStep<T>& first = grid_.kernels.first;
+    for (std::size_t i = 0; i < works_.size(); ++i) {
+      T* values = grid_.chunked() ? sums(i) + size_ : sums(i);
+      if (!grid_.chunked() && first.start != 0) {
+        for (std::int64_t j = 0; j < size_; ++j) values[j] -= first.start;
+      }
+      if (grid_.chunked() ? grid_.kernels.second.positive_zero : first.positive_zero) {
+        for (std::int64_t j = 0; j < size_; ++j) values[j] += T{0};
+      }
+      const std::int64_t tile = begin_ + static_cast<std::int64_t>(i);
+      store_tile(grid_, tile % grid_.row_tiles, tile / grid_.row_tiles, values, out);
+    }
+  }
+
+ private:
+  [[nodiscard]] T* sums(std::size_t index) const {
+    return storage_.data() + 2 * static_cast<std::int64_t>(index) * size_;
+  }
+
+  const TileGrid<T>& grid_;
+  std::int64_t begin_, size_;
+  LaneBuffer<T> storage_;
+  std::vector<TileWork<T>> works_;
+  std::vector<TileRandom> first_random_, second_random_;
+};
 
 }  // namespace
 
@@ -169,16 +285,17 @@ void lane_gemm(const GemmProblem& problem, const GemmPlan& plan, const OutputVie
     const GradientKernel gradient = choose_gradient_kernel(problem, plan).kernel;
     if (gradient != GradientKernel::Tiles) return run_gradient_kernel(problem, plan, gradient, out);
   }
-  const bool clamp = plan.first.clamp;
-  const TileKernel<T> kernel = select_tile<T>(shape.n, plan.first.rounding, clamp);
-  const TileGrid<T> grid(problem, plan, kernel.rows, kernel.columns);
-  const std::vector<std::int64_t> pieces = piece_starts(grid.a.segments());
+  const TileGrid<T> grid(problem, plan);
+  const std::vector<std::int64_t> pieces =
+      piece_starts(grid.a.segments(), grid.kernels.add != nullptr);
   const std::int64_t tiles = grid.row_tiles * grid.b.panels();
   const std::int64_t per_task = std::clamp<std::int64_t>(
       tiles / (std::int64_t{4} * tbb::this_task_arena::max_concurrency()), 1, kMaxTilesPerTask);
   const std::int64_t tasks = (tiles + per_task - 1) / per_task;
   tbb::parallel_for(std::int64_t{0}, tasks, [&](std::int64_t task) {
-    run_tiles(grid, kernel, pieces, task * per_task, std::min(tiles, (task + 1) * per_task), out);
+    TileRange<T> range(grid, task * per_task, std::min(tiles, (task + 1) * per_task));
+    for (std::size_t i = 0; i + 1 < pieces.size(); ++i) range.run_piece(pieces[i], pieces[i + 1]);
+    range.store(out);
   });
 }
 

@@ -41,6 +41,33 @@ struct LevelResult {
 /// Plans one level: the cheapest rounding that is proven exact for these addends in this lane.
 LevelResult plan_level(const Conversion& to, const Addends& addends, const LaneTraits& lane);
 
+/// The same for every rounding but nearest even; fixed point only where bits are dropped.
+LevelResult plan_directed(const Conversion& to, const Addends& addends, const LaneTraits& lane);
+
+/// How a level's sums grow: after n steps from acc they stay within
+/// (acc + n * addend) * ratio^n.
+struct Growth {
+  double addend = 0;
+  double ratio = 1;
+  int bound_exponent = 0;  ///< all sums of the level stay within 2^bound_exponent
+};
+Growth growth_of(const Conversion& to, const Addends& addends);
+
+/// Decides how `result` meets sums beyond the format's range, and fills the bound of its results.
+/// `headroom`: binades that the lane's intermediate values need above the sums.
+LevelResult plan_overflow(LevelResult result, const Conversion& to, const Growth& growth,
+                          const LaneTraits& lane, int headroom);
+
+/// How subnormals of a float accumulator are met.
+enum class Underflow : std::uint8_t { Impossible, Gradual, Flush };
+Underflow underflow_of(const Conversion& to, int quantum_exponent);
+
+/// Exponent of a quantum of all values of a float accumulator whose sums are multiples of the
+/// addends' quantum.
+int value_quantum(const LevelPlan& plan, const NumberFormat& format, const Addends& addends);
+
+LevelResult level_fails(std::string why);
+
 /// The lane's own arithmetic is the accumulator's: fp32 in float32 lanes.
 bool lane_is_accumulator(const Conversion& to, const LaneTraits& lane);
 

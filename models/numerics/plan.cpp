@@ -21,9 +21,12 @@ std::optional<int> watch_scale(const Conversion& to, const LevelPlan& level,
 /// Room that the lane's intermediate values need above the sums: they are multiplied by 2^(L-p),
 /// Gradual by twice that.
 int headroom(const Conversion& to, const LevelPlan& level, const LaneTraits& lane) {
-  if (level.watch_overflow || !to.format.is_float() || lane_is_accumulator(to, lane)) return 1;
+  if (level.rounding == LaneRounding::Directed) return 1;
+  if (!to.format.is_float() || lane_is_accumulator(to, lane)) return 1;
   return lane.significand - to.format.precision() + 2;
 }
+
+bool is_directed(const LevelPlan& level) { return level.rounding == LaneRounding::Directed; }
 
 Addends products_of(const PlanInput& input) {
   Addends products;
@@ -58,10 +61,13 @@ LanePlan plan_levels(const PlanInput& input, const Addends& products, const Lane
 }
 
 /// A clamp turns a lane that left the finite numbers back into one, so the two must not meet in one
-/// plan.
+/// plan. Rounding down clamps at the upper end.
 bool clamp_hides_overflow(const LevelPlan& clamping, const LevelResult& other) {
-  return clamping.clamp && !other.plan.clamp &&
-         (other.plan.watch_overflow || other.results.bound_exponent > kFloat32.max_exponent);
+  const bool clamps_above = is_directed(clamping) &&
+                            clamping.increment == LaneIncrement::Negative && clamping.to_infinity;
+  return (clamping.clamp || clamps_above) && !other.plan.clamp &&
+         (other.plan.watch_overflow || other.plan.to_infinity ||
+          other.results.bound_exponent > kFloat32.max_exponent);
 }
 
 /// True if a level that starts at +0 and rounds to nearest even never becomes -0: an exact zero sum
@@ -114,60 +120,116 @@ const char* explain(ZeroProducts zero_products) {
   }
 }
 
-/// Plans a GEMM in one lane type; the failure says why not.
-std::string try_lane(const PlanInput& input, const LaneTraits& lane, GemmPlan& plan) {
-  if (lane.significand == 24 && !(input.mac.a.fits_float32() && input.mac.b.fits_float32())) {
-    return "operands are no float32 values";
+/// Both levels in one lane type, with what the choice of a scale needs.
+class LaneProof {
+ public:
+  LaneProof(const PlanInput& input, const LaneTraits& lane)
+      : input_(input), lane_(lane), products_(products_of(input)) {}
+
+  /// Fills the plan; the failure says why not.
+  std::string run(GemmPlan& plan) {
+    const std::string failure = prove_levels(plan);
+    if (!failure.empty()) return failure;
+    return choose_scale(plan);
   }
-  const Conversion& accumulator = input.mac.accumulator;
-  const Addends products = products_of(input);
-  const bool chunked = input.order.chunk.has_value();
-  const bool first_is_lane = lane_is_accumulator(accumulator, lane);
-  const bool second_is_lane = chunked && lane_is_accumulator(input.order.chunk->accumulator, lane);
-  const bool all_lane = first_is_lane && (!chunked || second_is_lane);
-  if (products.precision > lane.significand && !(first_is_lane && lanes_fuse_multiply_add())) {
-    return fmt::format("products of {} bits are not exact in the lane", products.precision);
+  void explain_into(GemmPlan& plan) const {
+    plan.reasons.push_back(
+        fmt::format("{} lanes ({}): {}", lane_.name, lane_target_name(), levels_.first.reason));
+    if (chunked()) plan.reasons.push_back("second accumulator: " + levels_.second.reason);
+    if (plan.scale_exponent != 0 && !plan.infinities_in_lanes) {
+      plan.reasons.push_back(fmt::format("B is scaled by 2^{} for that", plan.scale_exponent));
+    }
+    plan.reasons.emplace_back(explain(plan.zero_products));
   }
-  const LanePlan levels = plan_levels(input, products, lane);
-  if (!levels.failure.empty()) return levels.failure;
-  plan.first = levels.first.plan;
-  plan.second = levels.second.plan;
-  int top = std::max(products.bound_exponent, levels.first.results.bound_exponent) +
-            headroom(accumulator, plan.first, lane);
-  std::optional<int> scale = watch_scale(accumulator, plan.first, lane);
-  if (chunked) {
-    const Conversion& to = input.order.chunk->accumulator;
-    top = std::max(top, levels.second.results.bound_exponent + headroom(to, plan.second, lane));
-    const std::optional<int> second_scale = watch_scale(to, plan.second, lane);
-    // The larger scale only makes the other level's lanes overflow earlier: more to recompute,
-    // never wrong.
-    if (second_scale) scale = scale ? std::max(*scale, *second_scale) : second_scale;
-    if (clamp_hides_overflow(plan.first, levels.second) ||
-        clamp_hides_overflow(plan.second, levels.first)) {
+
+ private:
+  [[nodiscard]] bool chunked() const { return input_.order.chunk.has_value(); }
+  [[nodiscard]] const Conversion& first() const { return input_.mac.accumulator; }
+  [[nodiscard]] const Conversion& second() const { return input_.order.chunk->accumulator; }
+
+  std::string prove_levels(GemmPlan& plan) {
+    if (lane_.significand == 24 && !(input_.mac.a.fits_float32() && input_.mac.b.fits_float32())) {
+      return "operands are no float32 values";
+    }
+    levels_ = plan_levels(input_, products_, lane_);
+    if (!levels_.failure.empty()) return levels_.failure;
+    plan.first = levels_.first.plan;
+    plan.second = levels_.second.plan;
+    if (chunked() && (clamp_hides_overflow(plan.first, levels_.second) ||
+                      clamp_hides_overflow(plan.second, levels_.first))) {
       return "one level saturates and the other may overflow";
     }
+    const bool fused = lanes_fuse_multiply_add() &&
+                       (lane_is_accumulator(first(), lane_) || is_directed(plan.first));
+    if (products_.precision > lane_.significand && !fused) {
+      return fmt::format("products of {} bits are not exact in the lane", products_.precision);
+    }
+    return {};
   }
-  plan.scale_exponent = scale.value_or(0);
-  const int scaled_quantum = products.quantum_exponent + std::min(0, plan.scale_exponent);
-  const bool exact_products =
-      products.precision <= lane.significand && scaled_quantum >= lane.quantum_exponent;
-  if (!scale && !all_lane && top > lane.max_exponent) return "sums may leave the lane's range";
-  if (!(all_lane && !scale) && !exact_products) return "products may underflow in the lane";
-  plan.lane = lane.significand == 24 ? GemmPlan::Lane::Float32 : GemmPlan::Lane::Float64;
-  // The instrumented kernel forms products on their own: an infinite one shows only where overflow
-  // is watched.
-  const bool finite_products = scale || products.bound_exponent <= lane.max_exponent;
-  plan.counts_in_lanes =
-      products.precision <= lane.significand - 2 && exact_products && finite_products;
-  plan.reasons.push_back(
-      fmt::format("{} lanes ({}): {}", lane.name, lane_target_name(), levels.first.reason));
-  if (chunked) plan.reasons.push_back("second accumulator: " + levels.second.reason);
-  if (scale)
-    plan.reasons.push_back(fmt::format("B is scaled by 2^{} for that", plan.scale_exponent));
-  plan.zero_products = zero_products_of(input, plan, levels, products, lane);
-  plan.reasons.emplace_back(explain(plan.zero_products));
-  return {};
-}
+
+  /// Exponent that everything stays below if nothing is scaled.
+  [[nodiscard]] int top(const GemmPlan& plan) const {
+    const int sums = levels_.first.results.bound_exponent;
+    int top = std::max(products_.bound_exponent, sums) + headroom(first(), plan.first, lane_);
+    if (chunked()) {
+      top = std::max(
+          top, levels_.second.results.bound_exponent + headroom(second(), plan.second, lane_));
+    }
+    return top;
+  }
+
+  std::string choose_scale(GemmPlan& plan) const {
+    const bool all_lane =
+        lane_is_accumulator(first(), lane_) && (!chunked() || lane_is_accumulator(second(), lane_));
+    const bool directed = is_directed(plan.first) || is_directed(plan.second);
+    std::optional<int> scale = watch_scale(first(), plan.first, lane_);
+    if (chunked()) {
+      const std::optional<int> other = watch_scale(second(), plan.second, lane_);
+      // The larger scale only makes the other level's lanes overflow earlier: more to recompute,
+      // never wrong.
+      if (other) scale = scale ? std::max(*scale, *other) : other;
+    }
+    const bool fits = top(plan) <= lane_.max_exponent;
+    const bool exact = exact_products(plan, 0);
+    const auto covered = [](const LevelPlan& level) {
+      return !level.watch_overflow || level.to_infinity;
+    };
+    plan.infinities_in_lanes =
+        fits && exact && !all_lane && covered(plan.first) && covered(plan.second);
+    if (directed) {
+      if (!plan.infinities_in_lanes) return "sums may leave the lane's range";
+      scale.reset();
+      plan.first.watch_overflow = plan.second.watch_overflow = false;
+    }
+    plan.scale_exponent = scale.value_or(0);
+    const bool scaled_exact = exact_products(plan, std::min(0, plan.scale_exponent));
+    if (!scale && !all_lane && !fits) return "sums may leave the lane's range";
+    if (!(all_lane && !scale) && !scaled_exact) return "products may underflow in the lane";
+    plan.lane = lane_.significand == 24 ? GemmPlan::Lane::Float32 : GemmPlan::Lane::Float64;
+    // The instrumented kernel forms products on their own: an infinite one shows only where
+    // overflow is watched.
+    const bool finite_products = scale || products_.bound_exponent <= lane_.max_exponent;
+    plan.counts_in_lanes = !directed && products_.precision <= lane_.significand - 2 &&
+                           scaled_exact && finite_products;
+    plan.infinite_results = plan.infinities_in_lanes && first().format.has_infinity() &&
+                            (!chunked() || second().format.has_infinity());
+    plan.zero_products = zero_products_of(input_, plan, levels_, products_, lane_);
+    return {};
+  }
+
+  /// True if the lane's products, scaled, lose no bits below its smallest subnormal. The proof of a
+  /// Directed level has looked after that.
+  [[nodiscard]] bool exact_products(const GemmPlan& plan, int scale) const {
+    if (is_directed(plan.first)) return true;
+    return products_.precision <= lane_.significand &&
+           products_.quantum_exponent + scale >= lane_.quantum_exponent;
+  }
+
+  const PlanInput& input_;
+  const LaneTraits& lane_;
+  Addends products_;
+  LanePlan levels_;
+};
 
 }  // namespace
 
@@ -184,13 +246,18 @@ GemmPlan make_plan(const PlanInput& input) {
   if (input.starts_from_c0) return reference("the accumulator starts from C0");
   if (!input.a.finite || !input.b.finite) return reference("operands hold infinities or NaN");
   for (const LaneTraits& lane : {kFloat32, kFloat64}) {
-    const std::string failure = try_lane(input, lane, plan);
-    if (failure.empty()) return plan;
+    LaneProof proof(input, lane);
+    const std::string failure = proof.run(plan);
+    if (failure.empty()) {
+      proof.explain_into(plan);
+      return plan;
+    }
     plan.reasons.push_back(fmt::format("not in {} lanes: {}", lane.name, failure));
   }
   plan.first = {};
   plan.second = {};
   plan.scale_exponent = 0;
+  plan.infinities_in_lanes = plan.infinite_results = false;
   return reference("no lane is proven");
 }
 

@@ -18,6 +18,17 @@ struct LevelPlan {
   bool clamp = false;
   bool watch_overflow =
       false;  ///< lanes that may pass the largest value become non-finite and are recomputed
+  /// Kernels that make infinite what rounds beyond the largest value are exact, unscaled; with
+  /// watch_overflow as the other choice.
+  bool to_infinity = false;
+  LaneIncrement increment = LaneIncrement::None;  ///< Directed only
+  int dropped = 0;          ///< Directed: bits of a lane below the result's last one
+  int offset_exponent = 0;  ///< Directed fixed point: lanes are rounded at 2^offset_exponent
+  bool underflows = false;  ///< Directed: results below 2^emin are possible
+  /// While no sum of a tile exceeds `guard`, none can leave the range within so many steps; 0:
+  /// every step is kept in range.
+  std::int32_t guard_steps = 0;
+  double guard = 0;
 };
 
 /// What a zero product does to an accumulator, and so whether kernels may leave it out.
@@ -39,6 +50,8 @@ struct GemmPlan {
   bool counts_in_lanes = false;  ///< the instrumented kernel is exact, too
   ZeroProducts zero_products = ZeroProducts::Matter;
   OperandRange a, b;                 ///< what it was proven from; the zeros choose a kernel
+  bool infinities_in_lanes = false;  ///< unscaled kernels that make infinities are exact, too
+  bool infinite_results = false;     ///< theirs are results, no lanes to recompute
   std::vector<std::string> reasons;  ///< one decision each, for people
 };
 

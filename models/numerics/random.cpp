@@ -34,4 +34,12 @@ std::uint32_t random_word(std::uint64_t seed, std::uint64_t gemm_number, std::in
   return combine_random(random_column_word(key, n), random_step_word(key, k));
 }
 
+std::uint32_t random_bits_at(std::uint64_t seed, std::uint64_t gemm_number, std::int64_t m,
+                             std::int64_t n, RandomLevel level, std::int64_t k, int random_bits) {
+  if (random_bits == 0) return 0;
+  const std::uint32_t word =
+      random_word(seed, gemm_number, m, n, level, k / draws_per_word(random_bits));
+  return random_bits_of_step(word, k, random_bits);
+}
+
 }  // namespace narrowmac

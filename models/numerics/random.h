@@ -55,9 +55,9 @@ constexpr std::uint32_t combine_random(std::uint32_t column_word, std::uint32_t 
   return x;
 }
 
-/// 32 random bits that depend on nothing but the arguments; n and k count modulo 2^32.
-/// A rounding with r random bits takes the top r bits. Specified in docs/numerics.md with constants
-/// and packing.
+/// 32 random bits that depend on nothing but the arguments; n and k count modulo 2^32. Here k is
+/// the counter of the word, which random_bits_at() makes of a step. Specified in docs/numerics.md
+/// with constants and packing.
 std::uint32_t random_word(std::uint64_t seed, std::uint64_t gemm_number, std::int64_t m,
                           std::int64_t n, RandomLevel level, std::int64_t k);
 
@@ -65,5 +65,23 @@ std::uint32_t random_word(std::uint64_t seed, std::uint64_t gemm_number, std::in
 constexpr std::uint32_t top_random_bits(std::uint32_t word, int random_bits) {
   return random_bits == 0 ? 0U : word >> (32 - random_bits);
 }
+
+/// How many consecutive steps share a word: a word is most of what a random bit costs.
+constexpr int draws_per_word(int random_bits) {
+  if (random_bits <= 8) return 4;
+  return random_bits <= 16 ? 2 : 1;
+}
+
+/// U of step k, from the word whose counter is k / draws_per_word: steps take the word's bytes (or
+/// halves) from the top, and U is the top of theirs.
+constexpr std::uint32_t random_bits_of_step(std::uint32_t word, std::int64_t k, int random_bits) {
+  const int draws = draws_per_word(random_bits);
+  const auto draw = static_cast<int>(k % draws);
+  return top_random_bits(word << (draw * (32 / draws)), random_bits);
+}
+
+/// U of (seed, gemm_number, m, n, level, k): the definition.
+std::uint32_t random_bits_at(std::uint64_t seed, std::uint64_t gemm_number, std::int64_t m,
+                             std::int64_t n, RandomLevel level, std::int64_t k, int random_bits);
 
 }  // namespace narrowmac

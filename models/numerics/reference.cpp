@@ -122,7 +122,9 @@ class Evaluator {
   static std::uint32_t draw(const RandomRowKey& key, std::uint32_t column, int bits,
                             std::int64_t k) {
     if (bits == 0) return 0;
-    return top_random_bits(combine_random(column, random_step_word(key, k)), bits);
+    const std::uint32_t word =
+        combine_random(column, random_step_word(key, k / draws_per_word(bits)));
+    return random_bits_of_step(word, k, bits);
   }
 
   /// acc <- R_acc(acc + R_product(a * b)) for product k.

@@ -33,7 +33,7 @@ std::string significand(double value, const NumberFormat& format) {
 
 std::uint32_t random_of(const Rounding& rounding, std::uint64_t seed, RandomLevel level,
                         std::int64_t k) {
-  return top_random_bits(random_word(seed, 0, 0, 0, level, k), rounding.random_bits);
+  return random_bits_at(seed, 0, 0, 0, level, k, rounding.random_bits);
 }
 
 /// The addend as an exact number; none if it is not finite.

@@ -215,8 +215,15 @@ void count(GemmStatistics* statistics, double acc, const Outcome& outcome) {
 std::uint32_t draw(const GemmProblem& problem, std::int64_t m, std::int64_t n, RandomLevel level,
                    std::int64_t k, const Rounding& rounding) {
   if (rounding.mode != RoundingMode::Stochastic) return 0;
-  const std::uint64_t word = random_word(problem.seed, problem.gemm_number, m, n, level, k);
-  return static_cast<std::uint32_t>(word >> (32 - rounding.random_bits));
+  // Up to 8 bits: one byte of a word each, the top one first; up to 16 bits: one half.
+  const int bits = rounding.random_bits;
+  const int field = bits <= 8 ? 8 : bits <= 16 ? 16 : 32;
+  const int fields = 32 / field;
+  const std::uint64_t word =
+      random_word(problem.seed, problem.gemm_number, m, n, level, k / fields);
+  const auto below = static_cast<int>(fields - 1 - k % fields) * field;
+  return static_cast<std::uint32_t>((word >> below & ((std::uint64_t{1} << field) - 1)) >>
+                                    (field - bits));
 }
 
 double nearest_double(const Number& x) {

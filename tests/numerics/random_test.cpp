@@ -55,7 +55,7 @@ TEST(RandomWord, EveryArgumentMatters) {
 
 TEST(RandomWord, EveryByteIsUniformAlongRowsColumnsAndSteps) {
   for (const int axis : {0, 1, 2}) {
-    std::array<std::vector<std::int64_t>, 3> counts;
+    std::array<std::vector<std::int64_t>, 4> counts;
     for (auto& bytes : counts) bytes.assign(256, 0);
     constexpr std::int64_t kTotal = 1 << 20;
     for (std::int64_t i = 0; i < kTotal; ++i) {
@@ -63,7 +63,7 @@ TEST(RandomWord, EveryByteIsUniformAlongRowsColumnsAndSteps) {
       const std::int64_t n = axis == 1 ? i : 5;
       const std::int64_t k = axis == 2 ? i : 7;
       const std::uint32_t word = random_word(1, 2, m, n, kLevel, k);
-      for (std::size_t byte = 0; byte < 3; ++byte) {
+      for (std::size_t byte = 0; byte < 4; ++byte) {
         ++counts[byte][(word >> (24 - 8 * byte)) & 0xffU];
       }
     }
@@ -115,7 +115,7 @@ TEST(RandomWord, AFlippedInputBitFlipsHalfOfTheOutputBits) {
       }
     }
     for (const auto& axis : flipped) {
-      for (std::size_t out = 8; out < 32; ++out) {
+      for (std::size_t out = 0; out < 32; ++out) {
         EXPECT_NEAR(axis[out] / kTrials, 0.5, 0.045)
             << "input bit " << bit << " output bit " << out;
       }
@@ -147,6 +147,38 @@ TEST(TopRandomBits, TakesTheTop) {
   EXPECT_EQ(top_random_bits(0x80000001U, 1), 1U);
   EXPECT_EQ(top_random_bits(0xabcdef12U, 24), 0xabcdefU);
   EXPECT_EQ(top_random_bits(0xffffffffU, 0), 0U);
+}
+
+TEST(RandomBits, ConsecutiveStepsTakeTheFieldsOfAWordFromTheTop) {
+  const auto word = [](std::int64_t counter) {
+    return random_word(3, 4, 5, 6, RandomLevel::Accumulator, counter);
+  };
+  const auto bits = [](std::int64_t k, int random_bits) {
+    return random_bits_at(3, 4, 5, 6, RandomLevel::Accumulator, k, random_bits);
+  };
+  EXPECT_EQ(bits(8, 8), word(2) >> 24);
+  EXPECT_EQ(bits(9, 8), (word(2) >> 16) & 0xffU);
+  EXPECT_EQ(bits(11, 3), (word(2) & 0xffU) >> 5);
+  EXPECT_EQ(bits(8, 9), word(4) >> 23);
+  EXPECT_EQ(bits(9, 16), word(4) & 0xffffU);
+  EXPECT_EQ(bits(9, 17), word(9) >> 15);
+  EXPECT_EQ(bits(9, 0), 0U);
+}
+
+TEST(RandomBits, NeighbouringStepsAreIndependent) {
+  for (const int distance : {1, 2, 3, 4}) {
+    std::vector<std::int64_t> counts(4096, 0);
+    std::int64_t total = 0;
+    for (std::int64_t n = 0; n < 2048; ++n) {
+      for (std::int64_t k = 0; k < 256; ++k) {
+        const std::uint32_t one = random_bits_at(5, 0, 1, n, kLevel, k, 6);
+        const std::uint32_t other = random_bits_at(5, 0, 1, n, kLevel, k + distance, 6);
+        ++counts[one * 64 + other];
+        ++total;
+      }
+    }
+    EXPECT_LT(std::fabs(excess(counts, total)), 5) << distance;
+  }
 }
 
 }  // namespace
