@@ -11,6 +11,7 @@
 #include "models/numerics/lane_gemm.h"
 #include "models/numerics/plan.h"
 #include "models/numerics/reference.h"
+#include "models/numerics/sparse_gemm.h"
 
 namespace narrowmac {
 namespace {
@@ -36,7 +37,9 @@ GemmPlan plan_of(const GemmProblem& problem) {
                         scan_operand(problem.a, problem.mac.a),
                         scan_operand(problem.b, problem.mac.b),
                         problem.c0.has_value()};
-  return make_plan(input);
+  GemmPlan plan = make_plan(input);
+  choose_path(problem, plan);
+  return plan;
 }
 
 /// Statistics of the observed rows, output by output.

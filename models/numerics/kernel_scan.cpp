@@ -1,4 +1,4 @@
-// The scan of operands for every vector target, and its run-time dispatch.
+// What goes once over all operands or outputs, for every vector target, and its run-time dispatch.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "models/numerics/kernel_scan.cpp"
 #include "models/numerics/kernel_scan.h"
@@ -9,6 +9,8 @@
 #include <algorithm>
 #include <bit>
 #include <limits>
+
+#include "models/numerics/lane_output.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace narrowmac::HWY_NAMESPACE {
@@ -61,6 +63,34 @@ ScannedWords<std::uint64_t> ScanFloat64(const double* data, std::int64_t count) 
   return ScanRun<std::uint64_t>(data, count);
 }
 
+bool StoreLanes(const float* from, std::int64_t count, float factor, Recompute recompute,
+                float* to) {
+  const hn::ScalableTag<float> df;
+  const hn::RebindToSigned<decltype(df)> d;
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+  const auto scale = hn::Set(df, factor);
+  const auto magnitude_mask = hn::Set(d, 0x7fffffff);
+  const auto largest = hn::Set(d, recompute == Recompute::NotANumber ? 0x7f800000 : 0x7f7fffff);
+  // A lane of ones is no number, refused anyway.
+  const auto refused = hn::Set(
+      d, recompute == Recompute::NonFiniteOrMinusZero ? hwy::LimitsMin<std::int32_t>() : -1);
+  auto found = hn::Ne(refused, refused);
+  std::int64_t i = 0;
+  for (; i + lanes <= count; i += lanes) {
+    const auto value = hn::LoadU(df, from + i);
+    const auto word = hn::BitCast(d, value);
+    hn::StoreU(hn::Mul(value, scale), df, to + i);
+    found = hn::Or(found,
+                   hn::Or(hn::Gt(hn::And(word, magnitude_mask), largest), hn::Eq(word, refused)));
+  }
+  bool all = hn::AllFalse(d, found);
+  for (; i < count; ++i) {
+    to[i] = from[i] * factor;
+    all = all && is_final(from[i], recompute);
+  }
+  return all;
+}
+
 }  // namespace narrowmac::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
@@ -69,12 +99,18 @@ namespace narrowmac {
 
 HWY_EXPORT(ScanFloat32);
 HWY_EXPORT(ScanFloat64);
+HWY_EXPORT(StoreLanes);
 
 ScannedWords<std::uint32_t> scan_words(const float* data, std::int64_t count) {
   return HWY_DYNAMIC_DISPATCH(ScanFloat32)(data, count);
 }
 ScannedWords<std::uint64_t> scan_words(const double* data, std::int64_t count) {
   return HWY_DYNAMIC_DISPATCH(ScanFloat64)(data, count);
+}
+
+bool store_lanes(const float* from, std::int64_t count, float factor, Recompute recompute,
+                 float* to) {
+  return HWY_DYNAMIC_DISPATCH(StoreLanes)(from, count, factor, recompute, to);
 }
 
 }  // namespace narrowmac

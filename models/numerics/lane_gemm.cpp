@@ -14,8 +14,9 @@
 #include "models/numerics/gradient_gemm.h"
 #include "models/numerics/kernel_directed.h"
 #include "models/numerics/lane_operands.h"
+#include "models/numerics/lane_output.h"
 #include "models/numerics/random.h"
-#include "models/numerics/reference.h"
+#include "models/numerics/sparse_gemm.h"
 
 namespace narrowmac {
 namespace {
@@ -100,7 +101,7 @@ struct TileGrid {
   int tile_rows, tile_columns;
   std::int64_t row_tiles;
   double unscale;
-  bool infinite_results;
+  Recompute recompute;
 
   TileGrid(const GemmProblem& gemm, const GemmPlan& plan)
       : problem(gemm),
@@ -113,7 +114,7 @@ struct TileGrid {
         tile_columns(kernels.tile.columns),
         row_tiles((shape.m + tile_rows - 1) / tile_rows),
         unscale(std::ldexp(1.0, -kernels.scale_exponent)),
-        infinite_results(plan.infinite_results) {
+        recompute(plan.infinite_results ? Recompute::NotANumber : Recompute::NonFinite) {
     if (kernels.add == nullptr) return;
     for (Segment& segment : segments) segment.ends_chunk = false;
   }
@@ -148,33 +149,6 @@ struct TileGrid {
   }
 };
 
-/// True if no value is an infinity or NaN: an integer reduction, so that it vectorises.
-template <typename T>
-bool all_finite(const T* values, std::int64_t count) {
-  using Word = std::conditional_t<sizeof(T) == 4, std::uint32_t, std::uint64_t>;
-  constexpr Word kSpecial = std::bit_cast<Word>(std::numeric_limits<T>::infinity());
-  Word largest = 0;
-  for (std::int64_t i = 0; i < count; ++i) {
-    largest = std::max(largest, static_cast<Word>(std::bit_cast<Word>(values[i]) & kSpecial));
-  }
-  return largest != kSpecial;
-}
-
-/// A run of finite results in one row.
-template <typename T>
-void store_row(const OutputView& out, std::int64_t row, std::int64_t column, std::int64_t count,
-               const T* values, double unscale) {
-  const std::int64_t first = row * out.row_stride + column;
-  if (out.f32 != nullptr) {
-    const T factor = static_cast<T>(unscale);
-    for (std::int64_t c = 0; c < count; ++c)
-      out.f32[first + c] = static_cast<float>(values[c] * factor);
-  } else {
-    for (std::int64_t c = 0; c < count; ++c)
-      out.f64[first + c] = static_cast<double>(values[c]) * unscale;
-  }
-}
-
 /// Stores a finished tile; what is not finite is recomputed, since a lane leaves the finite numbers
 /// early.
 template <typename T>
@@ -186,15 +160,8 @@ void store_tile(const TileGrid<T>& grid, std::int64_t row_tile, std::int64_t pan
   const std::int64_t columns =
       std::min<std::int64_t>(grid.tile_columns, grid.shape.n - first_column);
   for (std::int64_t r = 0; r < rows; ++r) {
-    const T* line = values + r * grid.tile_columns;
-    const std::int64_t row = first_row + r;
-    store_row(out, row, first_column, columns, line, grid.unscale);
-    if (all_finite(line, columns)) continue;
-    for (std::int64_t c = 0; c < columns; ++c) {
-      if (!std::isfinite(line[c]) && !(grid.infinite_results && std::isinf(line[c]))) {
-        out.store(row, first_column + c, reference_output(grid.problem, row, first_column + c));
-      }
-    }
+    store_outputs(grid.problem, out, first_row + r, first_column, columns,
+                  values + r * grid.tile_columns, grid.unscale, grid.recompute);
   }
 }
 
@@ -281,6 +248,8 @@ template <typename T>
 void lane_gemm(const GemmProblem& problem, const GemmPlan& plan, const OutputView& out) {
   const GemmShape shape = problem.shape();
   if (shape.m == 0 || shape.n == 0) return;
+  if (plan.path == GemmPath::Rows) return sparse_matrix_gemm<T>(problem, plan, out);
+  if (plan.path == GemmPath::Pixels) return sparse_pixel_gemm<T>(problem, plan, out);
   if constexpr (std::is_same_v<T, float>) {
     const GradientKernel gradient = choose_gradient_kernel(problem, plan).kernel;
     if (gradient != GradientKernel::Tiles) return run_gradient_kernel(problem, plan, gradient, out);

@@ -186,29 +186,38 @@ const T* LaneA<T>::row(std::int64_t m) const {
 }
 
 template <typename T>
-LaneB<T>::LaneB(const OperandView& view, int columns, int scale_exponent) {
+LaneB<T>::LaneB(const OperandView& view, int columns, int scale_exponent,
+                std::int64_t zero_row_period) {
   const std::int64_t n = view.columns();
   const std::int64_t k = view.rows();
   panels_ = (n + columns - 1) / columns;
   const T* source = view.is_patches() ? nullptr : source_of<T>(view);
-  if (source != nullptr && scale_exponent == 0 && view.column_stride() == 1 && n % columns == 0) {
+  if (source != nullptr && scale_exponent == 0 && zero_row_period == 0 &&
+      view.column_stride() == 1 && n % columns == 0) {
     base_ = source;
     step_ = view.row_stride();
     panel_stride_ = columns;
     return;
   }
+  const std::int64_t period = zero_row_period > 0 ? zero_row_period : k + 1;
+  const std::int64_t lines = zero_row_period > 0 ? k + (k + period - 1) / period : k;
   step_ = columns;
-  panel_stride_ = k * columns;
+  panel_stride_ = lines * columns;
   copy_ = LaneBuffer<T>(std::max<std::int64_t>(1, panels_ * panel_stride_));
   const T scale = std::ldexp(T{1}, scale_exponent);
   T* out = copy_.data();
-  for_rows(panels_ * k, columns, [&](std::int64_t row) {
-    const std::int64_t column = row / k * columns;
-    const std::int64_t index = row % k;
-    const std::int64_t valid = std::min<std::int64_t>(columns, n - column);
+  for_rows(panels_ * lines, columns, [&](std::int64_t row) {
+    const std::int64_t column = row / lines * columns;
+    const std::int64_t place = row % lines;
+    const bool zeros =
+        zero_row_period > 0 && (place % (period + 1) == period || place + 1 == lines);
+    const std::int64_t index = place - place / (period + 1);
+    const std::int64_t valid = zeros ? 0 : std::min<std::int64_t>(columns, n - column);
     T* line = out + row * columns;
     if (view.is_patches()) {
       for (std::int64_t j = 0; j < valid; ++j) line[j] = static_cast<T>(view.at(index, column + j));
+    } else if (source != nullptr && view.column_stride() == 1) {
+      std::copy_n(source + index * view.row_stride() + column, valid, line);
     } else {
       for (std::int64_t j = 0; j < valid; ++j) line[j] = dense_element<T>(view, index, column + j);
     }

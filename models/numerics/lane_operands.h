@@ -67,8 +67,9 @@ class LaneA {
 template <typename T>
 class LaneB {
  public:
-  /// Values are multiplied by 2^scale_exponent. Read in place where the layout allows.
-  LaneB(const OperandView& view, int columns, int scale_exponent);
+  /// Values are multiplied by 2^scale_exponent. Read in place where the layout allows. With
+  /// `zero_row_period` a row of +0 follows every so many rows, and the last.
+  LaneB(const OperandView& view, int columns, int scale_exponent, std::int64_t zero_row_period = 0);
   [[nodiscard]] const T* panel(std::int64_t index) const { return base_ + index * panel_stride_; }
   [[nodiscard]] std::int64_t step() const { return step_; }
   [[nodiscard]] std::int64_t panels() const { return panels_; }

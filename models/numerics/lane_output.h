@@ -1,10 +1,7 @@
 #pragma once
 
-#include <algorithm>
-#include <bit>
 #include <cmath>
 #include <cstdint>
-#include <limits>
 #include <type_traits>
 
 #include "models/numerics/gemm.h"
@@ -15,48 +12,57 @@ namespace narrowmac {
 
 /// Which lane values are no results but must be recomputed by the reference.
 enum class Recompute : std::uint8_t {
+  NotANumber,            ///< infinities are results
   NonFinite,             ///< a lane leaves the finite numbers early
   NonFiniteOrMinusZero,  ///< zero products were skipped under ZeroProducts::ChangeSignsOfZero
 };
 
-/// True if no value must be recomputed: an integer reduction, so that it vectorises.
-template <typename T>
-bool all_final(const T* values, std::int64_t count, Recompute recompute) {
-  using Word = std::conditional_t<sizeof(T) == 4, std::uint32_t, std::uint64_t>;
-  constexpr Word kSpecial = std::bit_cast<Word>(std::numeric_limits<T>::infinity());
-  constexpr Word kMinusZero = std::bit_cast<Word>(T{-0.0});
-  Word largest = 0;
-  Word minus_zeros = 0;
-  for (std::int64_t i = 0; i < count; ++i) {
-    const Word word = std::bit_cast<Word>(values[i]);
-    largest = std::max(largest, static_cast<Word>(word & kSpecial));
-    minus_zeros += word == kMinusZero ? Word{1} : Word{0};
-  }
-  return largest != kSpecial && (recompute == Recompute::NonFinite || minus_zeros == 0);
-}
-
 template <typename T>
 bool is_final(T value, Recompute recompute) {
-  return std::isfinite(value) &&
-         (recompute == Recompute::NonFinite || value != 0 || !std::signbit(value));
+  switch (recompute) {
+    case Recompute::NotANumber:
+      return !std::isnan(value);
+    case Recompute::NonFinite:
+      return std::isfinite(value);
+    default:
+      return std::isfinite(value) && (value != 0 || !std::signbit(value));
+  }
 }
 
-/// Stores a run of finished lanes of one row, divided by the plan's scale; those that are no
-/// results come from the reference.
+/// to[i] = from[i] * factor in the vectors of this processor; true if no value must be recomputed.
+bool store_lanes(const float* from, std::int64_t count, float factor, Recompute recompute,
+                 float* to);
+
+/// Stores lanes of one row or of rows without gaps, divided by the plan's scale; false if some must
+/// be recomputed.
+template <typename T>
+bool store_values(const OutputView& out, std::int64_t first, std::int64_t count, const T* values,
+                  double unscale, Recompute recompute) {
+  if constexpr (std::is_same_v<T, float>) {
+    if (out.f32 != nullptr) {
+      return store_lanes(values, count, static_cast<float>(unscale), recompute, out.f32 + first);
+    }
+  }
+  bool all_final = true;
+  for (std::int64_t c = 0; c < count; ++c) {
+    const double value = static_cast<double>(values[c]) * unscale;
+    all_final = all_final && is_final(values[c], recompute);
+    if (out.f32 != nullptr) {
+      out.f32[first + c] = static_cast<float>(value);
+    } else {
+      out.f64[first + c] = value;
+    }
+  }
+  return all_final;
+}
+
+/// Stores a run of finished lanes of one row; those that are no results come from the reference.
 template <typename T>
 void store_outputs(const GemmProblem& problem, const OutputView& out, std::int64_t row,
                    std::int64_t column, std::int64_t count, const T* values, double unscale,
                    Recompute recompute) {
   const std::int64_t first = row * out.row_stride + column;
-  if (out.f32 != nullptr) {
-    const T factor = static_cast<T>(unscale);
-    for (std::int64_t c = 0; c < count; ++c)
-      out.f32[first + c] = static_cast<float>(values[c] * factor);
-  } else {
-    for (std::int64_t c = 0; c < count; ++c)
-      out.f64[first + c] = static_cast<double>(values[c]) * unscale;
-  }
-  if (all_final(values, count, recompute)) return;
+  if (store_values(out, first, count, values, unscale, recompute)) return;
   for (std::int64_t c = 0; c < count; ++c) {
     if (!is_final(values[c], recompute)) {
       out.store(row, column + c, reference_output(problem, row, column + c));

@@ -204,7 +204,9 @@ class LaneProof {
     plan.scale_exponent = scale.value_or(0);
     const bool scaled_exact = exact_products(plan, std::min(0, plan.scale_exponent));
     if (!scale && !all_lane && !fits) return "sums may leave the lane's range";
-    if (!(all_lane && !scale) && !scaled_exact) return "products may underflow in the lane";
+    // One rounding of product and sum together needs no exact product.
+    const bool fused_is_exact = all_lane && !scale && lanes_fuse_multiply_add();
+    if (!fused_is_exact && !scaled_exact) return "products may underflow in the lane";
     plan.lane = lane_.significand == 24 ? GemmPlan::Lane::Float32 : GemmPlan::Lane::Float64;
     // The instrumented kernel forms products on their own: an infinite one shows only where
     // overflow is watched.

@@ -39,6 +39,13 @@ enum class ZeroProducts : std::uint8_t {
                       ///< results of -0 are recomputed and all others are exact
 };
 
+/// How the products of a GEMM are gone through. The bits are the same.
+enum class GemmPath : std::uint8_t {
+  Tiles,   ///< register tiles, every product; or a kernel for gradients
+  Rows,    ///< rows of A as lists of their non-zero elements
+  Pixels,  ///< pixels of a convolution as lists of their non-zero channels, no patch matrix
+};
+
 /// What a GEMM does, decided once: the lane type and its steps, or the reference where no proof
 /// holds.
 struct GemmPlan {
@@ -49,6 +56,7 @@ struct GemmPlan {
       0;  ///< B is multiplied by 2^scale_exponent, so that the lane overflows where watched
   bool counts_in_lanes = false;  ///< the instrumented kernel is exact, too
   ZeroProducts zero_products = ZeroProducts::Matter;
+  GemmPath path = GemmPath::Tiles;
   OperandRange a, b;                 ///< what it was proven from; the zeros choose a kernel
   bool infinities_in_lanes = false;  ///< unscaled kernels that make infinities are exact, too
   bool infinite_results = false;     ///< theirs are results, no lanes to recompute

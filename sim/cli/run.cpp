@@ -63,11 +63,9 @@ std::string results_for_people(const RunReport& report) {
   text += line_of("train loss", or_dash(results.at("train_loss"), 4) + " (last epoch)");
   text += line_of("diverged", report.diverged ? "yes" : "no");
   text += line_of("steps", std::to_string(report.steps));
-  const std::int64_t cycles = hardware.at("cycles").integer();
-  text += line_of("array", cycles == 0 ? "not used: every GEMM in fp32 through OpenBLAS"
-                                       : fmt::format("{}: {} cycles, {} of them stalls",
-                                                     hardware.at("array").string(), cycles,
-                                                     hardware.at("stall_cycles").integer()));
+  text += line_of(
+      "array", fmt::format("{}: {} cycles, {} of them stalls", hardware.at("array").string(),
+                           hardware.at("cycles").integer(), hardware.at("stall_cycles").integer()));
   text += line_of("time",
                   fmt::format("{:.1f} s training ({:.0f} images/s), {:.1f} s evaluation",
                               time.at("training").number(), time.at("images_per_second").number(),

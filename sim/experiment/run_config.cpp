@@ -79,12 +79,6 @@ void read_data(const ConfigTable& root, const fs::path& path, RunConfig& config)
     config.data.folder = kFashionMnist;
   } else {
     config.data.folder = resolve(path, table.string("path"));
-    if (std::error_code error; !fs::is_directory(config.data.folder, error)) {
-      throw table.error("path", fmt::format("found \"{}\": no such folder; accepted: a folder with "
-                                            "the files of {}, beside the run file or in the "
-                                            "current folder",
-                                            table.string("path"), table.string("dataset")));
-    }
   }
   config.data.train_images = table.integer_or("train_images", 0, 0, kLargest);
   config.data.test_images = table.integer_or("test_images", 0, 0, kLargest);
