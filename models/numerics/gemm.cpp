@@ -8,6 +8,7 @@
 
 #include "models/design/error.h"
 #include "models/numerics/gradient_gemm.h"
+#include "models/numerics/integer_gemm.h"
 #include "models/numerics/lane_gemm.h"
 #include "models/numerics/plan.h"
 #include "models/numerics/reference.h"
@@ -91,27 +92,49 @@ GemmStatistics statistics_of(const GemmProblem& problem, const GemmPlan& plan,
   return counted ? *counted : reference_statistics(problem, observe);
 }
 
+/// From this share of zeros on, skipping them beats integer lanes, twice as many as floats.
+constexpr double kZerosBeatIntegers = 0.7;
+
+/// True if the plan's integer lanes run: they can read the operands, and no kernel skips enough
+/// zeros to be faster.
+bool runs_in_integers(const GemmProblem& problem, const GemmPlan& plan) {
+  if (!integer_lanes_apply(problem, plan)) return false;
+  if (plan.path != GemmPath::Tiles && plan.a.zero_share() > kZerosBeatIntegers) return false;
+  return choose_gradient_kernel(problem, plan).kernel == GradientKernel::Tiles;
+}
+
+/// False if only the reference can.
+bool run_lanes(const GemmProblem& problem, const GemmPlan& plan, const OutputView& out) {
+  if (runs_in_integers(problem, plan)) {
+    integer_gemm(problem, plan, out);
+    return true;
+  }
+  switch (plan.lane) {
+    case GemmPlan::Lane::Float32:
+      lane_gemm<float>(problem, plan, out);
+      return true;
+    case GemmPlan::Lane::Float64:
+      lane_gemm<double>(problem, plan, out);
+      return true;
+    default:
+      return false;
+  }
+}
+
 }  // namespace
 
 std::optional<GemmStatistics> gemm(const GemmProblem& problem, const OutputView& out,
                                    const std::optional<Observation>& observe) {
   check_shapes(problem);
   const GemmPlan plan = plan_of(problem);
-  switch (plan.lane) {
-    case GemmPlan::Lane::Float32:
-      lane_gemm<float>(problem, plan, out);
-      break;
-    case GemmPlan::Lane::Float64:
-      lane_gemm<double>(problem, plan, out);
-      break;
-    case GemmPlan::Lane::Reference:
-      if (observe) {
-        GemmStatistics statistics;
-        reference_gemm(problem, out, &statistics, *observe);
-        return statistics;
-      }
-      reference_gemm(problem, out);
-      return std::nullopt;
+  if (!run_lanes(problem, plan, out)) {
+    if (observe) {
+      GemmStatistics statistics;
+      reference_gemm(problem, out, &statistics, *observe);
+      return statistics;
+    }
+    reference_gemm(problem, out);
+    return std::nullopt;
   }
   if (!observe) return std::nullopt;
   return statistics_of(problem, plan, *observe);
@@ -123,6 +146,10 @@ std::string explain_plan(const GemmProblem& problem) {
   const GemmPlan plan = plan_of(problem);
   std::string text =
       fmt::format("GEMM {} x {} x {}: {}\n", shape.m, shape.n, shape.k, describe(problem.mac));
+  if (runs_in_integers(problem, plan)) {
+    text += "  " + plan.integers.reason + "\n";
+    if (!plan.reasons.empty()) text += "  its statistics, if asked for:\n";
+  }
   for (const std::string& reason : plan.reasons) text += "  " + reason + "\n";
   const std::string gradient = choose_gradient_kernel(problem, plan).reason;
   if (!gradient.empty()) text += "  " + gradient + "\n";

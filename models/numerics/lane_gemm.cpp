@@ -12,9 +12,9 @@
 #include <vector>
 
 #include "models/numerics/gradient_gemm.h"
-#include "models/numerics/kernel_directed.h"
 #include "models/numerics/lane_operands.h"
 #include "models/numerics/lane_output.h"
+#include "models/numerics/level_kernels.h"
 #include "models/numerics/random.h"
 #include "models/numerics/sparse_gemm.h"
 
@@ -41,53 +41,6 @@ std::vector<std::int64_t> piece_starts(const std::vector<Segment>& segments, boo
   starts.push_back(static_cast<std::int64_t>(segments.size()));
   return starts;
 }
-
-/// fma itself rounds to fixed point while the accumulator holds `magic` besides its sum.
-template <typename T>
-LaneStep<T> biased(LaneStep<T> step) {
-  step.rounding = LaneRounding::None;
-  step.start = step.magic;
-  if (step.clamp) {
-    step.low += step.magic;
-    step.high += step.magic;
-  }
-  step.guard_low += step.magic;
-  step.guard_high += step.magic;
-  return step;
-}
-
-/// The steps of both levels, and the kernels that do them.
-template <typename T>
-struct LevelKernels {
-  int scale_exponent;
-  LaneStep<T> first, second;
-  TileKernel<T> tile;
-  AddFunction<T> add = nullptr;  ///< the second level, where the tile kernel does not do it itself
-
-  LevelKernels(const GemmProblem& gemm, const GemmPlan& plan)
-      : scale_exponent(plan.infinities_in_lanes ? 0 : plan.scale_exponent),
-        first(lane_step<T>(gemm.mac.accumulator, plan.first, scale_exponent)) {
-    first.to_infinity = plan.infinities_in_lanes && plan.first.to_infinity;
-    if (first.rounding == LaneRounding::Quantum) first = biased(first);
-    if (gemm.order.chunk) {
-      second = lane_step<T>(gemm.order.chunk->accumulator, plan.second, scale_exponent);
-      second.to_infinity = plan.infinities_in_lanes && plan.second.to_infinity;
-    }
-    const std::int64_t n = gemm.shape().n;
-    const bool first_directed = first.rounding == LaneRounding::Directed;
-    const bool second_directed = second.rounding == LaneRounding::Directed;
-    if (first_directed) {
-      tile = select_directed_tile<T>(n, first.increment, first.random_bits);
-    } else {
-      LaneBound bound = first.to_infinity ? LaneBound::Infinity : LaneBound::None;
-      if (first.clamp) bound = LaneBound::Clamp;
-      tile = select_tile<T>(n, first.rounding, bound);
-    }
-    if (gemm.order.chunk && (first_directed || second_directed)) {
-      add = second_directed ? select_directed_add<T>() : select_add<T>();
-    }
-  }
-};
 
 /// Everything that is the same for all tiles of a GEMM.
 template <typename T>

@@ -41,6 +41,11 @@ class LaneA {
   [[nodiscard]] const T* row(std::int64_t m) const;
   [[nodiscard]] std::int64_t step() const { return step_; }
   [[nodiscard]] const std::vector<Segment>& segments() const { return segments_; }
+  /// Of patches: the tensor, padded if need be, that all rows lie in.
+  [[nodiscard]] const T* base() const { return base_; }
+  [[nodiscard]] std::int64_t extent() const {
+    return convolution_.images * grid_height_ * grid_width_ * convolution_.channels;
+  }
 
  private:
   void use_dense(const OperandView& view);

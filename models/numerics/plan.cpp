@@ -247,6 +247,7 @@ GemmPlan make_plan(const PlanInput& input) {
   if (input.mac.product) return reference("the product is rounded");
   if (input.starts_from_c0) return reference("the accumulator starts from C0");
   if (!input.a.finite || !input.b.finite) return reference("operands hold infinities or NaN");
+  plan.integers = plan_integers(input);
   for (const LaneTraits& lane : {kFloat32, kFloat64}) {
     LaneProof proof(input, lane);
     const std::string failure = proof.run(plan);
@@ -258,6 +259,10 @@ GemmPlan make_plan(const PlanInput& input) {
   }
   plan.first = {};
   plan.second = {};
+  if (plan.integers.lanes != IntegerPlan::Lanes::None) {
+    plan.lane = GemmPlan::Lane::Integer;
+    return plan;
+  }
   plan.scale_exponent = 0;
   plan.infinities_in_lanes = plan.infinite_results = false;
   return reference("no lane is proven");
