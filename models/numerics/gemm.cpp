@@ -1,15 +1,12 @@
 #include "models/numerics/gemm.h"
 
 #include <fmt/format.h>
-#include <tbb/parallel_for.h>
-
-#include <iterator>
-#include <vector>
 
 #include "models/design/error.h"
 #include "models/numerics/gradient_gemm.h"
 #include "models/numerics/integer_gemm.h"
 #include "models/numerics/lane_gemm.h"
+#include "models/numerics/observe.h"
 #include "models/numerics/plan.h"
 #include "models/numerics/reference.h"
 #include "models/numerics/sparse_gemm.h"
@@ -41,55 +38,6 @@ GemmPlan plan_of(const GemmProblem& problem) {
   GemmPlan plan = make_plan(input);
   choose_path(problem, plan);
   return plan;
-}
-
-/// Statistics of the observed rows, output by output.
-GemmStatistics reference_statistics(const GemmProblem& problem, const Observation& observe) {
-  const GemmShape shape = problem.shape();
-  const std::vector<std::int64_t> rows = observed_rows(observe, shape.m);
-  std::vector<GemmStatistics> parts(rows.size());
-  tbb::parallel_for(std::size_t{0}, rows.size(), [&](std::size_t i) {
-    for (std::int64_t n = 0; n < shape.n; ++n) {
-      reference_output(problem, rows[i], n, &parts[i]);
-    }
-  });
-  GemmStatistics total;
-  for (const GemmStatistics& part : parts) total += part;
-  return total;
-}
-
-/// The rows of A that are observed, gathered: a few rows of a convolution must not cost a copy of
-/// its tensor.
-class ObservedRows {
- public:
-  ObservedRows(const GemmProblem& problem, const Observation& observe) : problem_(problem) {
-    const GemmShape shape = problem.shape();
-    const std::vector<std::int64_t> rows = observed_rows(observe, shape.m);
-    if (std::ssize(rows) == shape.m) return;
-    values_.resize(rows.size() * static_cast<std::size_t>(shape.k));
-    tbb::parallel_for(std::size_t{0}, rows.size(), [&](std::size_t i) {
-      double* line = values_.data() + i * static_cast<std::size_t>(shape.k);
-      for (std::int64_t k = 0; k < shape.k; ++k) line[k] = problem.a.at(rows[i], k);
-    });
-    problem_.a = OperandView::dense(values_.data(), std::ssize(rows), shape.k, shape.k);
-  }
-  [[nodiscard]] const GemmProblem& problem() const { return problem_; }
-
- private:
-  GemmProblem problem_;
-  std::vector<double> values_;
-};
-
-GemmStatistics statistics_of(const GemmProblem& problem, const GemmPlan& plan,
-                             const Observation& observe) {
-  std::optional<GemmStatistics> counted;
-  if (plan.counts_in_lanes) {
-    const ObservedRows observed(problem, observe);
-    counted = plan.lane == GemmPlan::Lane::Float32
-                  ? lane_statistics<float>(observed.problem(), plan)
-                  : lane_statistics<double>(observed.problem(), plan);
-  }
-  return counted ? *counted : reference_statistics(problem, observe);
 }
 
 /// From this share of zeros on, skipping them beats integer lanes, twice as many as floats.
@@ -137,7 +85,7 @@ std::optional<GemmStatistics> gemm(const GemmProblem& problem, const OutputView&
     return std::nullopt;
   }
   if (!observe) return std::nullopt;
-  return statistics_of(problem, plan, *observe);
+  return observe_gemm(problem, plan, *observe);
 }
 
 std::string explain_plan(const GemmProblem& problem) {

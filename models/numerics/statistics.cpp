@@ -8,6 +8,21 @@ std::optional<double> fraction(std::int64_t part, std::int64_t whole) {
   return static_cast<double>(part) / static_cast<double>(whole);
 }
 
+/// In two passes, from the first value: equal values have no variance at all.
+Moments moments_of(std::span<const double> values) {
+  Moments moments;
+  if (values.empty()) return moments;
+  const auto count = static_cast<double>(values.size());
+  double sum = 0;
+  for (const double x : values) sum += x - values.front();
+  moments.count = static_cast<std::int64_t>(values.size());
+  moments.mean = values.front() + sum / count;
+  for (const double x : values) {
+    moments.squared_deviations += (x - moments.mean) * (x - moments.mean);
+  }
+  return moments;
+}
+
 }  // namespace
 
 void Moments::add(double x) {
@@ -40,6 +55,16 @@ void GemmStatistics::add_output(double narrow_value, double exact_value) {
   exact.add(exact_value);
   const double error = narrow_value - exact_value;
   squared_error += error * error;
+}
+
+void GemmStatistics::add_outputs(std::span<const double> narrow_values,
+                                 std::span<const double> exact_values) {
+  narrow += moments_of(narrow_values);
+  exact += moments_of(exact_values);
+  for (std::size_t i = 0; i < narrow_values.size(); ++i) {
+    const double error = narrow_values[i] - exact_values[i];
+    squared_error += error * error;
+  }
 }
 
 GemmStatistics& GemmStatistics::operator+=(const GemmStatistics& other) {

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 
 namespace narrowmac {
 
@@ -42,6 +43,8 @@ struct GemmStatistics {
 
   /// Counts one finite output.
   void add_output(double narrow_value, double exact_value);
+  /// Counts finite outputs, as many as there are exact ones.
+  void add_outputs(std::span<const double> narrow_values, std::span<const double> exact_values);
   GemmStatistics& operator+=(const GemmStatistics& other);
 
   [[nodiscard]] std::int64_t outputs() const { return narrow.count; }
