@@ -16,6 +16,8 @@ namespace narrowmac {
 struct Observation {
   /// 0: every row; otherwise at most this many rows, one from each equal part of M.
   std::int64_t max_rows = 0;
+  double* seconds =
+      nullptr;  ///< if not null, the time that they take beyond the GEMM is added here
 };
 
 /// Everything that decides the bits of C = A B.

@@ -2,7 +2,7 @@
 
 #include <tbb/parallel_for.h>
 
-#include <algorithm>
+#include <chrono>
 #include <iterator>
 #include <vector>
 
@@ -78,6 +78,7 @@ std::optional<GemmStatistics> statistics_in_lanes(const GemmProblem& problem,
 
 GemmStatistics observe_gemm(const GemmProblem& problem, const GemmPlan& plan,
                             const Observation& observe) {
+  const auto start = std::chrono::steady_clock::now();
   std::optional<GemmStatistics> counted;
   if (plan.counts_in_lanes) {
     const ObservedRows observed(problem, observe);
@@ -85,7 +86,12 @@ GemmStatistics observe_gemm(const GemmProblem& problem, const GemmPlan& plan,
                   ? statistics_in_lanes<float>(observed.problem(), plan)
                   : statistics_in_lanes<double>(observed.problem(), plan);
   }
-  return counted ? *counted : reference_statistics(problem, observe);
+  if (!counted) counted = reference_statistics(problem, observe);
+  if (observe.seconds != nullptr) {
+    const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
+    *observe.seconds += elapsed.count();
+  }
+  return *counted;
 }
 
 }  // namespace narrowmac

@@ -151,6 +151,87 @@ std::int64_t RoundLoop(const RoundPlan& shared_plan, const float* in, std::size_
   return lost;
 }
 
+/// The constants of the float32 lanes.
+struct NarrowPlan {
+  float unit;             ///< float: 1.5 * 2^(23 - fraction bits); fixed point: elements to quanta
+  float smallest_binade;  ///< float
+  float limit;            ///< magnitudes beyond it are as good as it: above the largest value
+  float low_limit;        ///< fixed point
+  float quantum, flush_below, max, lowest, above, below, plus_infinity, minus_infinity;
+
+  explicit NarrowPlan(const RoundPlan& plan)
+      : unit(static_cast<float>(plan.fixed ? plan.inverse_scale / plan.quantum
+                                           : std::ldexp(1.5, 23 - plan.fraction_bits))),
+        // Below the flushed magnitudes' binade any quantum will do.
+        smallest_binade(static_cast<float>(
+            plan.flush_below > 0 ? plan.flush_below / 2 : plan.smallest_binade)),
+        limit(static_cast<float>(plan.fixed ? plan.max / plan.quantum + 1
+                                            : std::exp2(std::ilogb(plan.max) + 1))),
+        low_limit(static_cast<float>(plan.lowest / plan.quantum - 1)),
+        quantum(static_cast<float>(plan.quantum)),
+        flush_below(static_cast<float>(plan.flush_below)),
+        max(static_cast<float>(plan.max)),
+        lowest(static_cast<float>(plan.lowest)),
+        above(static_cast<float>(plan.above)),
+        below(static_cast<float>(plan.below)),
+        plus_infinity(static_cast<float>(plan.plus_infinity)),
+        minus_infinity(static_cast<float>(plan.minus_infinity)) {}
+};
+
+/// As RoundVector, to nearest even in float32 lanes.
+template <bool fixed, class D>
+HWY_INLINE std::int64_t RoundNarrow(D d, const NarrowPlan& plan, const float* in, float* out) {
+  const auto element = hn::LoadU(d, in);
+  const auto magnitude = hn::Abs(element);
+  const auto infinity = hn::Set(d, std::numeric_limits<float>::infinity());
+  const auto finite = hn::Lt(magnitude, infinity);
+  auto rounded = element;
+  if constexpr (fixed) {
+    const auto units = hn::Mul(element, hn::Set(d, plan.unit));
+    const auto near = hn::Max(hn::Min(units, hn::Set(d, plan.limit)), hn::Set(d, plan.low_limit));
+    const auto magic = hn::Set(d, 0x1.8p23F);
+    rounded = hn::Mul(hn::Sub(hn::Add(near, magic), magic), hn::Set(d, plan.quantum));
+    rounded = hn::Add(rounded, hn::Zero(d));  // one zero only
+  } else {
+    const auto near = hn::Min(magnitude, hn::Set(d, plan.limit));
+    const auto binade = hn::Max(hn::And(near, infinity), hn::Set(d, plan.smallest_binade));
+    const auto magic = hn::Mul(binade, hn::Set(d, plan.unit));
+    rounded = hn::Sub(hn::Add(near, magic), magic);
+    rounded = hn::IfThenZeroElse(hn::Lt(rounded, hn::Set(d, plan.flush_below)), rounded);
+    rounded = hn::CopySignToAbs(rounded, element);
+  }
+  const auto above = hn::Gt(rounded, hn::Set(d, plan.max));
+  const auto below = hn::Lt(rounded, hn::Set(d, plan.lowest));
+  const auto lost = hn::Or(hn::Or(above, below), hn::Not(finite));
+  if (HWY_LIKELY(hn::AllFalse(d, lost))) {
+    hn::StoreU(rounded, d, out);
+    return 0;
+  }
+  rounded = hn::IfThenElse(above, hn::Set(d, plan.above), rounded);
+  rounded = hn::IfThenElse(below, hn::Set(d, plan.below), rounded);
+  const auto infinite =
+      hn::IfThenElse(hn::Lt(element, hn::Zero(d)), hn::Set(d, plan.minus_infinity),
+                     hn::Set(d, plan.plus_infinity));
+  const auto nan = hn::Set(d, std::numeric_limits<float>::quiet_NaN());
+  const auto special = hn::IfThenElse(hn::Eq(magnitude, infinity), infinite, nan);
+  hn::StoreU(hn::IfThenElse(finite, rounded, special), d, out);
+  return static_cast<std::int64_t>(hn::CountTrue(d, lost));
+}
+
+template <bool fixed>
+std::int64_t RoundNarrowLoop(const RoundPlan& shared_plan, const float* in, std::size_t count,
+                             float* out) {
+  const NarrowPlan plan(shared_plan);
+  const hn::ScalableTag<float> d;
+  const hn::CappedTag<float, 1> single;
+  const std::size_t lanes = hn::Lanes(d);
+  std::int64_t lost = 0;
+  std::size_t i = 0;
+  for (; i + lanes <= count; i += lanes) lost += RoundNarrow<fixed>(d, plan, in + i, out + i);
+  for (; i < count; ++i) lost += RoundNarrow<fixed>(single, plan, in + i, out + i);
+  return lost;
+}
+
 template <RoundingMode mode>
 std::int64_t RoundMode(const RoundPlan& plan, const float* in, std::size_t count, float* out,
                        std::uint32_t first) {
@@ -160,6 +241,10 @@ std::int64_t RoundMode(const RoundPlan& plan, const float* in, std::size_t count
 
 std::int64_t RoundBlock(const RoundPlan& plan, const float* in, std::size_t count, float* out,
                         std::uint32_t first) {
+  if (plan.in_float32) {
+    return plan.fixed ? RoundNarrowLoop<true>(plan, in, count, out)
+                      : RoundNarrowLoop<false>(plan, in, count, out);
+  }
   switch (plan.mode) {
     case RoundingMode::NearestEven:
       return RoundMode<RoundingMode::NearestEven>(plan, in, count, out, first);

@@ -10,12 +10,14 @@ namespace narrowmac {
 
 /// What the rounding loops need of a Conversion and a scale, as numbers.
 ///
-/// All arithmetic is in float64 lanes, where it is exact: an element and its scaled value have 24
-/// significant bits, a quantum is a power of two, and element / quantum is below 2^24 or an integer
-/// wherever its fraction matters.
+/// Arithmetic is exact in float64 lanes: an element and its scaled value have 24 significant bits, a
+/// quantum is a power of two, and element / quantum is below 2^24 or an integer wherever its
+/// fraction matters. Narrow formats to nearest even need float32 lanes only: adding and subtracting
+/// 1.5 * 2^23 quanta rounds.
 struct RoundPlan {
   RoundingMode mode = RoundingMode::NearestEven;
   bool fixed = false;
+  bool in_float32 = false;      ///< float32 lanes give the same codes
   double inverse_scale = 1;     ///< the element is multiplied by this power of two first
   int fraction_bits = 0;        ///< float: quantum = 2^exponent / 2^fraction_bits
   double smallest_binade = 0;   ///< float: exponents below this power's count as it

@@ -32,6 +32,21 @@ double overflow_result(const Conversion& to, bool negative) {
   return negative ? -infinity : infinity;
 }
 
+/// A power of two that is a normal float, with room for the arithmetic around it.
+bool fits_float32(double power) { return power >= 0x1p-120 && power <= 0x1p120; }
+
+/// Whether every intermediate value of the float32 lanes is exact where it decides a code.
+bool plan_float32(const RoundPlan& plan, const NumberFormat& format) {
+  if (plan.mode != RoundingMode::NearestEven || format.fraction_bits > 20) return false;
+  if (format.is_float()) {
+    // A binade above the largest value, times 1.5 * 2^(23 - fraction bits).
+    const int top = format.max_exponent() + 1 + 24 - format.fraction_bits;
+    return plan.inverse_scale == 1 && top <= 127 && fits_float32(format.smallest_value());
+  }
+  return format.precision() <= 20 && fits_float32(plan.quantum) &&
+         fits_float32(plan.inverse_scale / plan.quantum);
+}
+
 }  // namespace
 
 bool can_plan(const Conversion& to) { return to.overflow != Overflow::Wrap; }
@@ -60,6 +75,7 @@ RoundPlan make_plan(const Conversion& to, double scale, const RandomRowKey& rand
   const double infinity = std::numeric_limits<double>::infinity();
   plan.plus_infinity = infinities ? infinity : std::numeric_limits<double>::quiet_NaN();
   plan.minus_infinity = infinities ? -infinity : plan.plus_infinity;
+  plan.in_float32 = plan_float32(plan, format);
   return plan;
 }
 

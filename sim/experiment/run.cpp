@@ -57,6 +57,7 @@ class Session {
   Clock::time_point start_ = Clock::now();
   Clock::time_point last_save_ = start_;
   double training_seconds_ = 0;
+  double checkpoint_total_ = 0;
   std::int64_t first_step_ = 0;
   Progress progress_;
 };
@@ -80,6 +81,7 @@ Session::Session(const RunConfig& config, const Dataset& train, RunDirectory& di
     save();
   }
   first_step_ = trainer_.state().step;
+  checkpoint_total_ = 0;  // what came before the first step is no part of the training
   start_ = last_save_ = Clock::now();
 }
 
@@ -101,6 +103,7 @@ bool Session::train() {
 }
 
 void Session::save() {
+  const Clock::time_point start = Clock::now();
   Checkpoint checkpoint;
   checkpoint.state = trainer_.state();
   checkpoint.tensors = trainer_.tensors();
@@ -110,6 +113,7 @@ void Session::save() {
   checkpoint.seconds = earlier_seconds_ + seconds_since(start_);
   directory_.save(checkpoint);
   last_save_ = Clock::now();
+  checkpoint_total_ += std::chrono::duration<double>(last_save_ - start).count();
 }
 
 void Session::show_progress(const StepReport& step) {
@@ -126,6 +130,7 @@ void Session::show_progress(const StepReport& step) {
 std::map<std::string, double> Session::host_seconds() const {
   std::map<std::string, double> total = earlier_host_seconds_;
   for (const auto& entry : trainer_.host_seconds()) total[entry.first] += entry.second;
+  total["checkpoint"] += checkpoint_total_;
   return total;
 }
 
@@ -154,19 +159,33 @@ Json Session::hardware() const {
 
 Json Session::time(double evaluation_seconds) const {
   Json::Object passes, phases;
+  Json::Array layers;
+  double gemms = 0;
   for (const Pass pass : kPasses) {
     double seconds = 0;
     for (const auto& layer : trainer_.work()) {
       seconds += layer.second[static_cast<std::size_t>(pass)].seconds;
     }
+    gemms += seconds;
     passes.emplace_back(std::string(to_string(pass)), seconds);
   }
-  for (const auto& entry : host_seconds()) phases.emplace_back(entry.first, entry.second);
+  for (const auto& layer : trainer_.work()) {
+    for (const Pass pass : kPasses) {
+      const LayerWork& work = layer.second[static_cast<std::size_t>(pass)];
+      if (work.gemms == 0) continue;
+      layers.push_back(Json::Object{
+          {"layer", layer.first}, {"pass", to_string(pass)}, {"seconds", work.seconds}});
+    }
+  }
+  const std::map<std::string, double> host = host_seconds();
+  for (const auto& entry : host) phases.emplace_back(entry.first, entry.second);
   return Json::Object{
       {"training", training_seconds_},
       {"evaluation", evaluation_seconds},
       {"passes", std::move(passes)},
+      {"layers", std::move(layers)},
       {"phases", std::move(phases)},
+      {"gemm_share", gemms / (training_seconds_ - host.at("checkpoint"))},
       {"images_per_second", static_cast<double>(images_done()) / training_seconds_}};
 }
 

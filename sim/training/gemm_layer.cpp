@@ -268,11 +268,13 @@ void GemmLayer::execute(Pass pass, const OperandView& a, const OperandView& b, f
   request.mac = settings.macs.find(request.layer, pass);
   request.seed = settings.seed;
   request.gemm_number = run_number(run.position, number_, use_of(pass));
+  double statistics_seconds = 0;
   if (request.mac != nullptr) {
     check_finite(*request.mac, a, run);
     check_finite(*request.mac, b, run);
     if (run.observe) {
-      request.observe = Observation{pass == Pass::Gradient ? 0 : settings.sample_rows};
+      request.observe =
+          Observation{pass == Pass::Gradient ? 0 : settings.sample_rows, &statistics_seconds};
     }
   }
   const auto start = std::chrono::steady_clock::now();
@@ -289,7 +291,8 @@ void GemmLayer::execute(Pass pass, const OperandView& a, const OperandView& b, f
   work.stall_cycles += result.stall_cycles;
   work.utilization_sum += result.utilization;
   work.traffic += result.traffic;
-  work.seconds += elapsed.count();
+  work.seconds += elapsed.count() - statistics_seconds;
+  if (request.observe) host_.seconds["statistics"] += statistics_seconds;
   if (request.observe && result.statistics) {
     host_.observations.push_back({run.position.step + 1, request.layer, pass, *result.statistics});
   }

@@ -101,7 +101,8 @@ class Trainer {
   /// Per layer (in network order) and pass. restore_work() puts back what a checkpoint kept.
   [[nodiscard]] const std::vector<std::pair<std::string, std::array<LayerWork, 3>>>& work() const;
   void restore_work(std::vector<std::pair<std::string, std::array<LayerWork, 3>>> work);
-  /// Seconds spent per phase of the host ("quantize", "batch_norm", "relu", "pool", "update", ...).
+  /// Seconds spent per phase of the host ("quantize", "batch_norm", "relu", "pool", "update", ...),
+  /// the statistics of GEMMs ("statistics") among them.
   [[nodiscard]] const std::map<std::string, double>& host_seconds() const;
 
  private:

@@ -199,7 +199,7 @@ void MaxWindows(const Windows& windows, const float* x, float* y) {
       auto best = hn::Set(d, -std::numeric_limits<float>::infinity());
       for (Index t = 0; t < windows.taps; ++t) {
         const auto value = hn::LoadU(d, x + windows.offsets[t] + c);
-        const auto wins = hn::Or(hn::Gt(value, best), hn::Ne(value, value));
+        const auto wins = hn::Or(hn::Gt(value, best), hn::IsNaN(value));
         best = hn::IfThenElse(wins, value, best);
       }
       hn::StoreU(best, d, y + c);
