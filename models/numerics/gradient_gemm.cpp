@@ -1,6 +1,7 @@
 #include "models/numerics/gradient_gemm.h"
 
 #include <fmt/format.h>
+#include <tbb/global_control.h>
 #include <tbb/parallel_for.h>
 #include <tbb/task_arena.h>
 
@@ -20,42 +21,50 @@ namespace {
 
 /// Bytes of sums of a block: with the stream and a few lines of the grid they stay in the L1 cache.
 constexpr std::int64_t kBlockBytes = 20480;
-/// A product of a stream costs this many of a tile, where sums stay in registers.
-constexpr double kStreamCost = 1.15;
-/// Vector operations to look at one vector of scalars.
-constexpr double kCompressCost = 4;
-/// Vector operations to add a vector of sums to the second accumulator.
+/// Costs in vector operations of a list, whose sums are in registers: of a register tile's, which
+/// reads two operands from the L2 cache; of a stream's, whose sums pass through memory; to look at
+/// a vector of scalars; to add a vector of sums to the second accumulator.
+constexpr double kTileCost = 1.15;
+constexpr double kStreamCost = 1.4;
+constexpr double kLookCost = 6;
 constexpr double kFlushCost = 2;
 /// 32-bit offsets must reach every element of a slab and of the sums.
 constexpr std::int64_t kMaxElements = std::numeric_limits<std::int32_t>::max() / 4;
 
-/// Scalar channels of a block.
-std::int64_t block_channels(const GradientLayout& layout, int lanes) {
-  const std::int64_t bytes = layout.vectors() * lanes * std::int64_t{sizeof(float)};
-  return std::clamp<std::int64_t>(kBlockBytes / std::max<std::int64_t>(1, bytes), 1,
-                                  layout.scalar_channels);
+/// Scalar channels of a block: all, unless their sums pass through memory.
+std::int64_t block_channels(const GradientLayout& layout, const StreamKernel<float>& kernel,
+                            bool chunked) {
+  std::int64_t vectors = 1;
+  for (const GradientPass& pass : layout.passes) {
+    if (!lists_pay(pass, kernel, chunked)) vectors = std::max(vectors, pass.vectors());
+  }
+  const std::int64_t bytes = vectors * kernel.lanes * std::int64_t{sizeof(float)};
+  return std::clamp<std::int64_t>(kBlockBytes / bytes, 1, layout.scalar_channels);
 }
 
 /// Vector operations of a layout if the scalars' share of zeros is `zero_share`.
-double stream_cost(const GradientLayout& layout, double zero_share, std::int64_t chunk_length,
-                   int lanes) {
-  const double images = static_cast<double>(layout.problem.patches.images);
-  const double channels = static_cast<double>(layout.scalar_channels);
-  const double products = static_cast<double>(layout.dense_work()) * images * channels;
-  double looked_at = 0;
-  const double block = static_cast<double>(block_channels(layout, lanes));
+double layout_cost(const GradientLayout& layout, const StreamKernel<float>& kernel,
+                   double zero_share, std::int64_t chunk_length) {
+  const auto images = static_cast<double>(layout.problem.patches.images);
+  const auto channels = static_cast<double>(layout.scalar_channels);
+  const bool chunked = chunk_length > 0;
+  const auto block = static_cast<double>(block_channels(layout, kernel, chunked));
+  double cost = 0;
   for (const GradientPass& pass : layout.passes) {
-    looked_at += static_cast<double>(pass.rows * pass.columns) * images * std::ceil(block / lanes) *
-                 (channels / block);
+    const double pixels = static_cast<double>(pass.rows * pass.columns) * images;
+    const double products = pixels * channels * (1 - zero_share);
+    if (lists_pay(pass, kernel, chunked)) {
+      const auto vectors = static_cast<double>(list_vectors(pass.vectors(), kernel));
+      cost += products * vectors + pixels * channels / kernel.lanes * kLookCost;
+    } else {
+      cost += products * static_cast<double>(pass.vectors()) * kStreamCost +
+              pixels * std::ceil(block / kernel.lanes) * (channels / block) * kLookCost;
+    }
   }
-  double flushed = 0;
-  if (chunk_length > 0) {
-    flushed =
-        static_cast<double>(layout.vectors()) * channels *
-        std::ceil(static_cast<double>(layout.problem.k()) / static_cast<double>(chunk_length));
-  }
-  return products * (1 - zero_share) * kStreamCost + looked_at * kCompressCost +
-         flushed * kFlushCost;
+  if (!chunked) return cost;
+  const double chunks =
+      std::ceil(static_cast<double>(layout.problem.k()) / static_cast<double>(chunk_length));
+  return cost + static_cast<double>(layout.vectors()) * channels * chunks * kFlushCost;
 }
 
 double tile_cost(const GemmShape& shape, const GemmPlan& plan, int lanes) {
@@ -64,7 +73,7 @@ double tile_cost(const GemmShape& shape, const GemmPlan& plan, int lanes) {
     return static_cast<double>((outputs + side - 1) / side * side);
   };
   return tiles(shape.m, tile.rows) * tiles(shape.n, tile.columns) / lanes *
-         static_cast<double>(shape.k);
+         static_cast<double>(shape.k) * kTileCost;
 }
 
 bool fits_offsets(const GradientLayout& layout, int lanes) {
@@ -81,10 +90,10 @@ bool has_margins(const GradientProblem& problem) {
 void store_block(const GemmProblem& problem, const GemmPlan& plan, const GradientSetup& setup,
                  const GradientBlock& block, std::int64_t channel, std::int64_t pass,
                  const OutputView& out) {
-  const double unscale = std::ldexp(1.0, -plan.scale_exponent);
-  const Recompute recompute = plan.zero_products == ZeroProducts::ChangeNothing
-                                  ? Recompute::NonFinite
-                                  : Recompute::NonFiniteOrMinusZero;
+  const double unscale = std::ldexp(1.0, -setup.scale_exponent);
+  Recompute recompute = plan.infinite_results ? Recompute::NotANumber : Recompute::NonFinite;
+  if (plan.zero_products != ZeroProducts::ChangeNothing)
+    recompute = Recompute::NonFiniteOrMinusZero;
   const GradientLayout& layout = setup.layout;
   const float* values = block.results(channel, pass);
   const ConvolutionPatches& c = layout.problem.patches;
@@ -122,8 +131,11 @@ void run_blocks(const GemmProblem& problem, const GemmPlan& plan, GradientScalar
   const GradientSetup setup(problem, plan, scalars);
   const GradientLayout& layout = setup.layout;
   const std::int64_t channels = layout.scalar_channels;
-  const std::int64_t threads = tbb::this_task_arena::max_concurrency();
-  const std::int64_t largest = block_channels(layout, setup.kernel.lanes);
+  const auto threads = std::min<std::int64_t>(
+      tbb::this_task_arena::max_concurrency(),
+      static_cast<std::int64_t>(
+          tbb::global_control::active_value(tbb::global_control::max_allowed_parallelism)));
+  const std::int64_t largest = block_channels(layout, setup.kernel, setup.chunk_length > 0);
   std::int64_t blocks = (channels + largest - 1) / largest;
   // As many blocks for every thread, if there are channels enough; bits do not depend on it.
   blocks = std::min(channels, (blocks + threads - 1) / threads * threads);
@@ -131,7 +143,7 @@ void run_blocks(const GemmProblem& problem, const GemmPlan& plan, GradientScalar
     const std::int64_t first = index * channels / blocks;
     const std::int64_t end = (index + 1) * channels / blocks;
     const std::int64_t passes = std::ssize(layout.passes);
-    GradientBlock block(setup, first, end - first, 0, passes);
+    GradientBlock block(setup, first, end - first);
     block.run();
     for (std::int64_t channel = first; channel < end; ++channel) {
       for (std::int64_t pass = 0; pass < passes; ++pass) {
@@ -146,7 +158,7 @@ void run_blocks(const GemmProblem& problem, const GemmPlan& plan, GradientScalar
 std::optional<GradientLayout> layout_of(const GemmProblem& problem, const GemmPlan& plan,
                                         GradientKernel kernel) {
   if (kernel == GradientKernel::Tiles || plan.lane != GemmPlan::Lane::Float32 ||
-      plan.zero_products == ZeroProducts::Matter) {
+      plan.zero_products == ZeroProducts::Matter || plan.first.rounding == LaneRounding::Directed) {
     return std::nullopt;
   }
   const std::optional<GradientProblem> gradient = as_gradient(problem);
@@ -155,10 +167,10 @@ std::optional<GradientLayout> layout_of(const GemmProblem& problem, const GemmPl
   if (from_a && plan.zero_products != ZeroProducts::ChangeNothing && has_margins(*gradient)) {
     return std::nullopt;
   }
-  const int lanes = select_stream_kernel(plan.first.rounding, plan.first.clamp).lanes;
+  const int lanes = gradient_stream_kernel(plan).lanes;
   GradientLayout layout =
       gradient_layout(*gradient, from_a ? GradientScalars::A : GradientScalars::B, lanes,
-                      from_a && plan.scale_exponent != 0);
+                      from_a && !plan.infinities_in_lanes && plan.scale_exponent != 0);
   if (!fits_offsets(layout, lanes)) return std::nullopt;
   return layout;
 }
@@ -167,16 +179,20 @@ std::optional<GradientLayout> layout_of(const GemmProblem& problem, const GemmPl
 
 GradientChoice choose_gradient_kernel(const GemmProblem& problem, const GemmPlan& plan) {
   GradientChoice choice;
-  if (plan.lane != GemmPlan::Lane::Float32 || !as_gradient(problem)) return choice;
-  const int lanes = select_stream_kernel(plan.first.rounding, plan.first.clamp).lanes;
+  if (plan.lane != GemmPlan::Lane::Float32 || plan.first.rounding == LaneRounding::Directed ||
+      !as_gradient(problem)) {
+    return choice;
+  }
+  const StreamKernel<float> stream = gradient_stream_kernel(plan);
   const std::int64_t chunk = problem.order.chunk ? problem.order.chunk->length : 0;
-  double best = tile_cost(problem.shape(), plan, lanes);
+  double best = tile_cost(problem.shape(), plan, stream.lanes);
   std::string costs = fmt::format("{:.3g} in tiles", best);
   for (const GradientKernel kernel : {GradientKernel::ScalarsA, GradientKernel::ScalarsB}) {
     const std::optional<GradientLayout> layout = layout_of(problem, plan, kernel);
     if (!layout) continue;
     const bool from_a = kernel == GradientKernel::ScalarsA;
-    const double cost = stream_cost(*layout, (from_a ? plan.a : plan.b).zero_share(), chunk, lanes);
+    const double cost =
+        layout_cost(*layout, stream, (from_a ? plan.a : plan.b).zero_share(), chunk);
     costs += fmt::format(", {:.3g} from the non-zero {}", cost, from_a ? "X" : "dY");
     if (cost >= best) continue;
     best = cost;

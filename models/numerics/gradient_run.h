@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "models/numerics/gradient_layout.h"
@@ -13,10 +14,14 @@
 
 namespace narrowmac {
 
+/// The kernels of a plan's first level.
+StreamKernel<float> gradient_stream_kernel(const GemmPlan& plan);
+
 /// Everything that is the same for all blocks.
 struct GradientSetup {
   GradientLayout layout;
   StreamKernel<float> kernel;
+  int scale_exponent;
   LaneStep<float> first, second;
   float scalar_scale = 1, vector_scale = 1;
   std::int64_t chunk_length = 0;  ///< 0: sequential
@@ -24,51 +29,73 @@ struct GradientSetup {
   GradientSetup(const GemmProblem& problem, const GemmPlan& plan, GradientScalars scalars);
 };
 
-/// The sums of a range of scalar channels at a range of passes.
+/// The sums of a range of scalar channels in one pass, image by image.
+class PassRunner {
+ public:
+  PassRunner() = default;
+  PassRunner(const PassRunner&) = delete;
+  PassRunner& operator=(const PassRunner&) = delete;
+  virtual ~PassRunner() = default;
+  /// The next images; their vectors are in `grid`.
+  virtual void run(const float* grid, std::int64_t first_image, std::int64_t images) = 0;
+  /// The finished vectors of a channel.
+  [[nodiscard]] virtual const float* results(std::int64_t channel) const = 0;
+};
+
+/// Sums read and written at every product: for few vectors per scalar, and for chunks that end
+/// tap by tap.
+std::unique_ptr<PassRunner> make_stream_runner(const GradientSetup& setup, const GradientPass& pass,
+                                               std::int64_t first_channel, std::int64_t channels);
+/// Lists of each channel's scalars, sums in registers.
+std::unique_ptr<PassRunner> make_list_runner(const GradientSetup& setup, const GradientPass& pass,
+                                             std::int64_t first_channel, std::int64_t channels);
+
+/// Which runs of vectors a list runner takes at once: indices into kListVectors.
+std::vector<int> list_widths(std::int64_t vectors, const StreamKernel<float>& kernel);
+/// How many vectors they are: at least `vectors`.
+std::int64_t list_vectors(std::int64_t vectors, const StreamKernel<float>& kernel);
+/// True if lists are the faster way for a pass, and its chunks allow them.
+bool lists_pay(const GradientPass& pass, const StreamKernel<float>& kernel, bool chunked);
+
+/// The sums of a range of scalar channels in all passes.
 class GradientBlock {
  public:
-  GradientBlock(const GradientSetup& setup, std::int64_t first_channel, std::int64_t channels,
-                std::int64_t first_pass, std::int64_t passes);
+  GradientBlock(const GradientSetup& setup, std::int64_t first_channel, std::int64_t channels);
   void run();
-  /// The finished vectors of one scalar channel of a pass.
-  [[nodiscard]] const float* results(std::int64_t channel, std::int64_t pass) const;
+  [[nodiscard]] const float* results(std::int64_t channel, std::int64_t pass) const {
+    return passes_[static_cast<std::size_t>(pass)]->results(channel);
+  }
 
  private:
-  /// The next chunk that ends for each group of sums, and what of it falls into the current band.
-  struct PassState {
-    std::int64_t sums_first = 0;
-    std::vector<std::int64_t> next_chunk;
-  };
-  /// After pixel number `pixel` of the band, a group's sums end a chunk.
+  const float* copy_images(std::int64_t first_image, std::int64_t images);
+
+  const GradientSetup& setup_;
+  std::int64_t slab_images_ = 1;
+  LaneBuffer<float> grid_copy_;
+  std::vector<std::unique_ptr<PassRunner>> passes_;
+};
+
+/// Where chunks end among the scalar pixels of a pass.
+class ChunkEnds {
+ public:
+  /// After pixel number `pixel` of a band, a group's sums end a chunk.
   struct Event {
     std::int64_t pixel;
     std::int64_t group;
   };
+  /// `together`: all groups end at the same pixels; events name the first.
+  ChunkEnds(const GradientSetup& setup, const GradientPass& pass, bool together);
+  /// The events of the next band of pixels, in order.
+  const std::vector<Event>& next_band(std::int64_t first_pixel, std::int64_t end_pixel);
 
-  void copy_images(std::int64_t first_image, std::int64_t images);
-  void run_pass(std::int64_t pass, std::int64_t first_image, std::int64_t images);
-  void fill_stream(const GradientPass& pass, std::int64_t first_image, std::int64_t first_row,
-                   std::int64_t end_row);
-  void run_stream(const GradientPass& pass, const PassState& state, std::int32_t begin,
-                  std::int32_t end) const;
-  void find_events(const GradientPass& pass, PassState& state, std::int64_t first_row,
-                   std::int64_t end_row);
-  [[nodiscard]] std::int64_t chunk_end_pixel(const GradientPass& pass, const SumGroup& group,
-                                             std::int64_t chunk) const;
-  void flush(const GradientPass& pass, const PassState& state, const SumGroup& group) const;
+ private:
+  [[nodiscard]] std::int64_t end_pixel_of(const SumGroup& group, std::int64_t chunk) const;
 
   const GradientSetup& setup_;
-  std::int64_t first_channel_, channels_, first_pass_, passes_;
-  std::int64_t slab_images_ = 1;
+  const GradientPass& pass_;
   std::int64_t chunks_ = 0;
-  std::int64_t capacity_ = 0;  ///< entries of the stream
-  LaneBuffer<float> grid_copy_, sums_, totals_, values_;
-  LaneBuffer<std::int32_t> sum_offsets_, vector_offsets_;
-  std::vector<std::int32_t> starts_;
-  std::vector<PassState> states_;
+  std::vector<std::int64_t> next_;  ///< per group
   std::vector<Event> events_;
-  ScalarStream<float> stream_;
-  const float* grid_ = nullptr;
 };
 
 }  // namespace narrowmac

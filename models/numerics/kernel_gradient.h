@@ -30,6 +30,7 @@ struct CompressWork {
   std::int32_t sum_step = 0;      ///< elements of the sums from channel to channel
   std::int32_t vector_first = 0;  ///< where the first pixel's vectors begin
   std::int32_t vector_step = 0;   ///< from pixel to pixel
+  std::int64_t prefetch = 0;      ///< elements ahead that will be read next
   T scale = 1;
   ScalarStream<T> stream;
   std::int32_t* starts = nullptr;  ///< per pixel: entries of the stream before it
@@ -52,7 +53,7 @@ struct StreamWork {
   int strips = 0;
   int strip_vectors = 0;  ///< one of kStripVectors
 };
-inline constexpr int kStripVectors[] = {6, 4, 3, 2, 1};
+inline constexpr int kStripVectors[] = {3, 2, 1};
 
 template <typename T>
 using StreamFunction = void (*)(const LaneStep<T>& first, const StreamWork<T>& work);
@@ -70,15 +71,70 @@ struct FlushWork {
 template <typename T>
 using FlushFunction = void (*)(const LaneStep<T>& second, const FlushWork<T>& work);
 
+/// The same products channel by channel, sums in registers: for many vectors per scalar.
+///
+/// Scalars of pixels, channel by channel: element (p, c) goes to rows + c * row_step + p.
+template <typename T>
+struct TransposeWork {
+  const float* pixels = nullptr;
+  std::int64_t pixel_step = 0;
+  std::int64_t pixel_count = 0;
+  std::int64_t channels = 0;
+  T scale = 1;
+  T* rows = nullptr;
+  std::int64_t row_step = 0;
+};
+template <typename T>
+using TransposeFunction = void (*)(const TransposeWork<T>& work);
+
+/// The non-zero scalars of one channel in the order of accumulation: entry e multiplies the vectors
+/// at grid + vectors[e].
+template <typename T>
+struct ScalarList {
+  T* values = nullptr;
+  std::int32_t* vectors = nullptr;
+};
+/// Appends the non-zero of `count` scalars and their pixels' offsets to a list of `length` entries;
+/// returns the new length. Reads and writes up to a vector beyond the ends.
+template <typename T>
+using AppendFunction = std::int32_t (*)(const T* scalars, const std::int32_t* offsets,
+                                        std::int32_t count, const ScalarList<T>& list,
+                                        std::int32_t length);
+
+/// A list times `vectors` vectors: vector v lies offsets[v] elements after an entry's, its sums at
+/// sums + v * lanes.
+template <typename T>
+struct ListRun {
+  ScalarList<T> list;
+  const std::int32_t* ends = nullptr;  ///< entries of the list before each segment's end
+  int segments = 0;
+  int chunk_ends = 0;  ///< so many first segments end a chunk
+  const T* grid = nullptr;
+  const std::int64_t* offsets = nullptr;
+  T* sums = nullptr;
+  T* totals = nullptr;
+};
+template <typename T>
+using ListFunction = void (*)(const LaneStep<T>& first, const LaneStep<T>& second,
+                              const ListRun<T>& run);
+
+/// Vectors that a list may meet at once: enough to hide the latency of a rounding, few enough for
+/// the registers.
+inline constexpr int kListVectors[] = {8, 9, 12, 18};
+inline constexpr int kListWidths = 4;
+
 template <typename T>
 struct StreamKernel {
   CompressFunction<T> compress = nullptr;
   StreamFunction<T> run = nullptr;
   FlushFunction<T> flush = nullptr;
+  TransposeFunction<T> transpose = nullptr;
+  AppendFunction<T> append = nullptr;
+  ListFunction<T> run_list[kListWidths] = {};  ///< null: too many vectors for the registers
   int lanes = 0;
 };
 
-/// The kernels of a rounding for this processor.
-StreamKernel<float> select_stream_kernel(LaneRounding rounding, bool clamp);
+/// The kernels of a rounding (not Directed) for this processor.
+StreamKernel<float> select_stream_kernel(LaneRounding rounding, LaneBound bound);
 
 }  // namespace narrowmac
