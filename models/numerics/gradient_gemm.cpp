@@ -68,7 +68,7 @@ double layout_cost(const GradientLayout& layout, const StreamKernel<float>& kern
 }
 
 double tile_cost(const GemmShape& shape, const GemmPlan& plan, int lanes) {
-  const TileKernel<float> tile = select_tile<float>(shape.n, plan.first.rounding, plan.first.clamp);
+  const TileKernel<float> tile = select_tile<float>(shape.n, plan.first.rounding, LaneBound::None);
   const auto tiles = [](std::int64_t outputs, int side) {
     return static_cast<double>((outputs + side - 1) / side * side);
   };

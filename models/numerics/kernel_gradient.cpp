@@ -228,7 +228,7 @@ HWY_NOINLINE void RunList(const LaneStep<T>& first, const LaneStep<T>& second,
   for (int v = 0; v < kVectors; ++v) hn::Store(acc[v], d, run.sums + v * lanes);
 }
 
-template <LaneRounding kRounding, bool kClamp>
+template <LaneRounding kRounding, LaneBound kBound>
 void SetFunctions(StreamKernel<float>& kernel) {
   kernel.run = &RunAnyStream<kRounding, kBound, float>;
   kernel.run_list[0] = &RunList<kRounding, kBound, kListVectors[0], float>;
