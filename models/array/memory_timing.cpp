@@ -69,25 +69,32 @@ class Pipeline {
   struct Half {
     Slice slice;
     bool valid = false;
-    std::int64_t ready = 0;    ///< ticks
-    std::int64_t written = 0;  ///< ticks
+    std::int64_t ready = 0;        ///< ticks: operands
+    std::int64_t psums_ready = 0;  ///< ticks
+    std::int64_t written = 0;      ///< ticks
+    bool wrote_unfinished = false;
   };
 
   void step(Half& half, std::size_t index) {
     const std::int64_t loaded = std::max(now_, half.ready / kTicksPerCycle);
     (first_ ? result_.stalls.first_load : result_.stalls.operands) += loaded - now_;
     first_ = false;
-    const std::int64_t start = std::max(loaded, half.written / kTicksPerCycle);
-    result_.stalls.write_back += start - loaded;
+    const std::int64_t resumed = std::max(loaded, half.psums_ready / kTicksPerCycle);
+    result_.stalls.psum_spill += resumed - loaded;
+    const std::int64_t start = std::max(resumed, half.written / kTicksPerCycle);
+    (half.wrote_unfinished ? result_.stalls.psum_spill : result_.stalls.write_back) +=
+        start - resumed;
     const std::int64_t compute = half.slice.cycles.total();
     const std::int64_t busy =
         std::max(compute, scratchpad_cycles(half.slice, memory_.scratchpad_bytes_per_cycle));
     result_.stalls.scratchpad += busy - compute;
     now_ = start + busy;
     const std::int64_t store = half.slice.psum_store;
+    const bool unfinished = half.slice.store_is_unfinished;
     request_operands(index);
     if (store > 0) {
       half.written = channel_.write(now_ * kTicksPerCycle, store);
+      half.wrote_unfinished = unfinished;
       result_.dram_writes += store;
     }
     request_psums(index);
@@ -98,19 +105,21 @@ class Pipeline {
     half.valid = !schedule_.done();
     if (!half.valid) return;
     half.slice = schedule_.next();
-    half.ready = 0;
-    read(half, half.slice.a_fetch);
-    read(half, half.slice.b_fetch);
+    half.psums_ready = 0;
+    half.ready = read(half.slice.a_fetch, half.slice.a_lead);  // A is first on the channel
+    half.ready = std::max(half.ready, read(half.slice.b_fetch, half.slice.b_lead));
   }
 
   void request_psums(std::size_t index) {
-    if (halves_[index].valid) read(halves_[index], halves_[index].slice.psum_fetch);
+    Half& half = halves_[index];
+    if (half.valid) half.psums_ready = read(half.slice.psum_fetch, 0);
   }
 
-  void read(Half& half, std::int64_t bytes) {
-    if (bytes == 0) return;
-    half.ready = channel_.read(now_ * kTicksPerCycle, bytes);
+  /// When the bytes have been in the scratchpad for `lead` cycles; 0 if there are none.
+  std::int64_t read(std::int64_t bytes, std::int64_t lead) {
+    if (bytes == 0) return 0;
     result_.dram_reads += bytes;
+    return channel_.read(now_ * kTicksPerCycle, bytes) + lead * kTicksPerCycle;
   }
 
   FoldSchedule schedule_;

@@ -29,8 +29,9 @@ struct MemoryTiming {
 /// overlaps with earlier transfers, writes are posted. A beat is usable in the cycle in which it
 /// arrives. When slice s ends (and, for the first two, at the start) the operands of slice s + 2
 /// are requested, the outputs of slice s are written back, and psums of slice s + 2 are requested.
-/// A slice starts when the previous one has ended, its data have arrived, and the write-back of the
-/// slice two before it has left its half of the psum scratchpad.
+/// A slice starts when the previous one has ended, its data have arrived (what the array loads
+/// ahead of the slice: so much earlier), and the write-back of the slice two before it has left its
+/// half of the psum scratchpad.
 MemoryTiming memory_timing(const GemmShape& shape, const ArrayDesign& array,
                            const ElementBytes& bytes);
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "models/array/fold_timing.h"
 #include "models/design/error.h"
 
 namespace narrowmac {
@@ -47,16 +48,9 @@ Mapping map_gemm(const GemmShape& shape, const ArrayDesign& array) {
       break;
   }
   if (map.rows == 0 || map.columns == 0 || map.streamed == 0) return map;
-  map.row_folds = ceil_divide(map.rows, array.rows);
+  map.row_folds = ceil_divide(map.rows, rows_per_fold(array));
   map.column_folds = ceil_divide(map.columns, array.columns);
   return map;
-}
-
-CycleParts fold_cycles(const ArrayDesign& array, std::int64_t streamed) {
-  const std::int64_t rows = array.rows;
-  const std::int64_t columns = array.columns;
-  if (array.dataflow == Dataflow::OutputStationary) return {0, rows + columns - 2, streamed, 0};
-  return {rows, rows - 1, streamed, columns - 1};
 }
 
 FoldSchedule::FoldSchedule(const GemmShape& shape, const ArrayDesign& array,
@@ -79,7 +73,7 @@ FoldSchedule::FoldSchedule(const GemmShape& shape, const ArrayDesign& array,
 }
 
 void FoldSchedule::cut_output_stationary(std::int64_t half_operand, std::int64_t half_psum) {
-  const std::int64_t rows = std::min<std::int64_t>(array_.rows, mapping_.rows);
+  const std::int64_t rows = std::min(rows_per_fold(array_), mapping_.rows);
   const std::int64_t columns = std::min<std::int64_t>(array_.columns, mapping_.columns);
   length_ = std::min({length_, fitting(half_operand, rows * bytes_.a, kOperandKey),
                       fitting(half_operand, columns * bytes_.b, kOperandKey)});
@@ -102,18 +96,34 @@ Slice FoldSchedule::next() {
   const bool output_stationary = array_.dataflow == Dataflow::OutputStationary;
   row_fold_ = output_stationary ? outer_ : inner_;
   column_fold_ = output_stationary ? inner_ : outer_;
-  const std::int64_t rows =
-      std::min<std::int64_t>(array_.rows, mapping_.rows - row_fold_ * array_.rows);
+  const std::int64_t most_rows = rows_per_fold(array_);
+  const std::int64_t rows = std::min(most_rows, mapping_.rows - row_fold_ * most_rows);
   const std::int64_t columns =
       std::min<std::int64_t>(array_.columns, mapping_.columns - column_fold_ * array_.columns);
   const std::int64_t length = std::min(length_, mapping_.streamed - slice_ * length_);
   Slice slice = output_stationary ? output_stationary_slice(rows, columns, length)
                                   : operand_stationary_slice(rows, columns, length);
-  slice.cycles = fold_cycles(array_, length);
-  if (slice_ > 0) slice.cycles.load = slice.cycles.fill = 0;
-  if (slice_ + 1 < slices_) slice.cycles.drain = 0;
+  time(slice, rows, columns, length);
   advance();
   return slice;
+}
+
+void FoldSchedule::time(Slice& slice, std::int64_t rows, std::int64_t columns,
+                        std::int64_t length) const {
+  const bool overlapped = array_.policy == Policy::Overlapped;
+  const bool follows = overlapped && (outer_ > 0 || inner_ > 0);
+  const bool is_followed = overlapped && (outer_ + 1 < outer_end_ || inner_ + 1 < inner_end_);
+  CycleParts& cycles = slice.cycles;
+  cycles = fold_cycles(array_, rows, columns, length);
+  if (slice_ > 0 || follows) cycles.load = cycles.fill = 0;
+  if (slice_ + 1 < slices_ || is_followed) cycles.drain = 0;
+  if (slice_ + 1 < slices_) cycles.pipeline += accumulation_gap(array_, rows);
+  if (slice_ > 0 || !follows) return;
+  const Succession next = succession(array_, mapping_.streamed, inner_ > 0);
+  cycles.load = next.visible_load;
+  cycles.pipeline += next.psum_wait;
+  const bool a_is_held = array_.dataflow == Dataflow::InputStationary;
+  (a_is_held ? slice.a_lead : slice.b_lead) = next.hidden_load;
 }
 
 Slice FoldSchedule::output_stationary_slice(std::int64_t rows, std::int64_t columns,
@@ -149,7 +159,9 @@ Slice FoldSchedule::operand_stationary_slice(std::int64_t rows, std::int64_t col
   if (row_fold_ > 0) slice.psum_read = slice.psum_write;
   if (!array_.memory) return slice;
   if (!psums_stay_) slice.psum_fetch = slice.psum_read;
-  if (!psums_stay_ || row_fold_ + 1 == mapping_.row_folds) slice.psum_store = slice.psum_write;
+  const bool finished = row_fold_ + 1 == mapping_.row_folds;
+  if (!psums_stay_ || finished) slice.psum_store = slice.psum_write;
+  slice.store_is_unfinished = !psums_stay_ && !finished;
   return slice;
 }
 

@@ -18,9 +18,6 @@ struct Mapping {
 /// Throws Error for a negative dimension.
 Mapping map_gemm(const GemmShape& shape, const ArrayDesign& array);
 
-/// Stall-free cycles of one fold that streams `streamed` elements.
-CycleParts fold_cycles(const ArrayDesign& array, std::int64_t streamed);
-
 /// The largest part of a fold whose operands fit half a scratchpad: all of a fold, or a piece of
 /// its stream. Bytes are those that the slice moves; `fetch` is from, `store` to DRAM, the rest
 /// between scratchpads and array.
@@ -28,6 +25,10 @@ struct Slice {
   CycleParts cycles;
   std::int64_t a_fetch = 0, b_fetch = 0, psum_fetch = 0, psum_store = 0;
   std::int64_t a_read = 0, b_read = 0, psum_read = 0, psum_write = 0;
+  /// Cycles before the slice starts by which the operand must be in its scratchpad: under
+  /// Policy::Overlapped the array is loaded while the previous fold streams.
+  std::int64_t a_lead = 0, b_lead = 0;
+  bool store_is_unfinished = false;  ///< psum_store holds psums that come back, no outputs
 };
 
 /// The largest piece that one transfer moves: the most that one transaction's length can say in a
@@ -59,6 +60,7 @@ class FoldSchedule {
   void cut_operand_stationary(std::int64_t half_operand, std::int64_t half_psum);
   Slice output_stationary_slice(std::int64_t rows, std::int64_t columns, std::int64_t length);
   Slice operand_stationary_slice(std::int64_t rows, std::int64_t columns, std::int64_t length);
+  void time(Slice& slice, std::int64_t rows, std::int64_t columns, std::int64_t length) const;
   std::int64_t fetched(Block& held, const Block& needed, std::int64_t bytes) const;
   void advance();
 

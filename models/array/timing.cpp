@@ -4,6 +4,7 @@
 
 #include <initializer_list>
 
+#include "models/array/fold_timing.h"
 #include "models/array/memory_timing.h"
 #include "models/array/schedule.h"
 #include "models/design/error.h"
@@ -41,6 +42,43 @@ Traffic scratchpad_traffic(const GemmShape& shape, const Mapping& map, Dataflow 
   return traffic;
 }
 
+CycleParts times(std::int64_t count, const CycleParts& parts) {
+  return {count * parts.load, count * parts.fill, count * parts.compute, count * parts.drain,
+          count * parts.pipeline};
+}
+
+/// Folds that share no cycle: full ones, and those of the last row, column and corner.
+CycleParts separate_folds(const ArrayDesign& array, const Mapping& map) {
+  const std::int64_t last_rows = map.rows - (map.row_folds - 1) * rows_per_fold(array);
+  const std::int64_t last_columns = map.columns - (map.column_folds - 1) * array.columns;
+  const auto fold = [&](std::int64_t rows, std::int64_t columns) {
+    return fold_cycles(array, rows, columns, map.streamed);
+  };
+  const std::int64_t full = rows_per_fold(array);
+  const std::int64_t down = map.row_folds - 1;
+  const std::int64_t across = map.column_folds - 1;
+  CycleParts sum = times(down * across, fold(full, array.columns));
+  sum += times(down, fold(full, last_columns));
+  sum += times(across, fold(last_rows, array.columns));
+  sum += fold(last_rows, last_columns);
+  return sum;
+}
+
+/// Folds whose streams follow each other: the skew is paid once, and of the loads what no stream
+/// hides.
+CycleParts overlapped_folds(const ArrayDesign& array, const Mapping& map) {
+  const CycleParts fold = fold_cycles(array, map.rows, map.columns, map.streamed);
+  const std::int64_t folds = map.row_folds * map.column_folds;
+  // Under ws and is the folds along k, which are inside, go on with the same sums.
+  const std::int64_t continued = (map.row_folds - 1) * map.column_folds;
+  const Succession next = succession(array, map.streamed, true);
+  CycleParts sum = fold;
+  sum.load += (folds - 1) * next.visible_load;
+  sum.compute *= folds;
+  sum.pipeline = folds * fold.pipeline + continued * next.psum_wait;
+  return sum;
+}
+
 }  // namespace
 
 CycleParts& CycleParts::operator+=(const CycleParts& other) {
@@ -48,6 +86,7 @@ CycleParts& CycleParts::operator+=(const CycleParts& other) {
   fill += other.fill;
   compute += other.compute;
   drain += other.drain;
+  pipeline += other.pipeline;
   return *this;
 }
 
@@ -64,17 +103,20 @@ Timing timing(const GemmShape& shape, const ArrayDesign& array, const ElementByt
   Timing result;
   if (map.row_folds == 0) return result;
   result.folds = product({map.row_folds, map.column_folds}, shape);
-  product({map.streamed, 2}, shape);
-  const CycleParts fold = fold_cycles(array, map.streamed);
-  product({result.folds, fold.total()}, shape);  // bounds every part below
-  result.cycles = {result.folds * fold.load, result.folds * fold.fill, result.folds * fold.compute,
-                   result.folds * fold.drain};
+  product({map.streamed, std::int64_t{2} * (array.interleave + array.adder_latency)}, shape);
+  ArrayDesign padded = array;
+  padded.policy = Policy::Padded;
+  // No policy takes longer than padded: this bounds every part below.
+  product({result.folds, fold_cycles(padded, map.rows, map.columns, map.streamed).total()}, shape);
+  result.cycles = array.policy == Policy::Overlapped ? overlapped_folds(array, map)
+                                                     : separate_folds(array, map);
   const double elements = static_cast<double>(array.rows) * array.columns;
   result.utilization = static_cast<double>(shape.m) * static_cast<double>(shape.n) *
                        static_cast<double>(shape.k) /
                        (static_cast<double>(result.cycles.total()) * elements);
   result.mapping_efficiency = static_cast<double>(map.rows) * static_cast<double>(map.columns) /
-                              (static_cast<double>(result.folds) * elements);
+                              (static_cast<double>(result.folds) *
+                               static_cast<double>(rows_per_fold(array)) * array.columns);
   result.traffic = scratchpad_traffic(shape, map, array.dataflow, bytes);
   if (array.memory) {
     const MemoryTiming memory = memory_timing(shape, array, bytes);

@@ -11,9 +11,9 @@ bool is_buffered(const ArrayDesign& array) {
   return array.dataflow != Dataflow::OutputStationary && array.psum == Psum::Buffer;
 }
 
-void validate_side(std::string_view name, int value) {
-  if (value < 1 || value > kMaxArraySide) {
-    throw Error(fmt::format("array {} = {}; accepted: 1..{}", name, value, kMaxArraySide));
+void validate_range(std::string_view name, int value, int low, int high) {
+  if (value < low || value > high) {
+    throw Error(fmt::format("array {} = {}; accepted: {}..{}", name, value, low, high));
   }
 }
 
@@ -53,6 +53,18 @@ std::string_view to_string(Fidelity fidelity) {
   return fidelity == Fidelity::Functional ? "functional" : "transaction";
 }
 
+std::string_view to_string(Policy policy) {
+  switch (policy) {
+    case Policy::Padded:
+      return "padded";
+    case Policy::Ragged:
+      return "ragged";
+    case Policy::Overlapped:
+      return "overlapped";
+  }
+  return "";
+}
+
 Dataflow parse_dataflow(std::string_view text) {
   for (const Dataflow dataflow :
        {Dataflow::OutputStationary, Dataflow::WeightStationary, Dataflow::InputStationary}) {
@@ -71,6 +83,13 @@ Fidelity parse_fidelity(std::string_view text) {
   if (text == "functional") return Fidelity::Functional;
   if (text == "transaction") return Fidelity::Transaction;
   throw Error(fmt::format("fidelity '{}'; accepted: functional, transaction", text));
+}
+
+Policy parse_policy(std::string_view text) {
+  for (const Policy policy : {Policy::Padded, Policy::Ragged, Policy::Overlapped}) {
+    if (text == to_string(policy)) return policy;
+  }
+  throw Error(fmt::format("policy '{}'; accepted: padded, ragged, overlapped", text));
 }
 
 AccumulationOrder accumulation_order(const MacDesign& mac) {
@@ -113,8 +132,11 @@ void check_length(const AccumulationOrder& order, std::int64_t k) {
 }
 
 void validate(const ArrayDesign& array) {
-  validate_side("rows", array.rows);
-  validate_side("columns", array.columns);
+  validate_range("rows", array.rows, 1, kMaxArraySide);
+  validate_range("columns", array.columns, 1, kMaxArraySide);
+  validate_range("multiplier_latency", array.multiplier_latency, 0, kMaxPipeline);
+  validate_range("adder_latency", array.adder_latency, 1, kMaxPipeline);
+  validate_range("interleave", array.interleave, 1, kMaxPipeline);
   if (array.memory) validate_memory(*array.memory);
 }
 
@@ -142,6 +164,17 @@ std::vector<std::string> warnings(const MacDesign& mac, const ArrayDesign& array
         "one row with psum 'buffer': each product passes through both accumulators, and the first "
         "never holds a sum");
   }
+  if (!os && array.interleave > 1) {
+    found.push_back(
+        fmt::format("interleave {} has no effect: under dataflow '{}' psums move on to the next PE",
+                    array.interleave, to_string(array.dataflow)));
+  }
+  if (os && array.interleave < array.adder_latency) {
+    found.push_back(
+        fmt::format("each PE waits {} of {} cycles: its adder takes {} and it interleaves {} sum{}",
+                    array.adder_latency - array.interleave, array.adder_latency,
+                    array.adder_latency, array.interleave, array.interleave == 1 ? "" : "s"));
+  }
   return found;
 }
 
@@ -152,6 +185,12 @@ std::string describe(const ArrayDesign& array) {
     text += fmt::format(" psum {}", to_string(array.psum));
   }
   text += fmt::format(", {}", to_string(array.fidelity));
+  if (array.policy != Policy::Padded) text += fmt::format(", {} folds", to_string(array.policy));
+  if (array.multiplier_latency != 0 || array.adder_latency != 1) {
+    text += fmt::format(", multiplier {} and adder {} cycles", array.multiplier_latency,
+                        array.adder_latency);
+  }
+  if (array.interleave != 1) text += fmt::format(", {} sums interleaved", array.interleave);
   if (!array.memory) return text + ", no memory model";
   return text + fmt::format(", scratchpads {} + {} B, {} B/cycle, DRAM {} B/cycle after {} cycles",
                             array.memory->operand_scratchpad_bytes,
@@ -165,6 +204,18 @@ std::string to_toml(const ArrayDesign& array) {
       "[array]\nrows = {}\ncolumns = {}\ndataflow = \"{}\"\npsum = \"{}\"\nfidelity = \"{}\"\n",
       array.rows, array.columns, to_string(array.dataflow), to_string(array.psum),
       to_string(array.fidelity));
+  // Only what differs from the default: a run's hash is that of this text, and runs that were
+  // finished before these keys existed keep theirs.
+  const ArrayDesign standard;
+  if (array.policy != standard.policy) {
+    text += fmt::format("policy = \"{}\"\n", to_string(array.policy));
+  }
+  const auto add = [&text](std::string_view key, int value, int usual) {
+    if (value != usual) text += fmt::format("{} = {}\n", key, value);
+  };
+  add("multiplier_latency", array.multiplier_latency, standard.multiplier_latency);
+  add("adder_latency", array.adder_latency, standard.adder_latency);
+  add("interleave", array.interleave, standard.interleave);
   if (!array.memory) return text;
   return text + fmt::format(
                     "\n[memory]\noperand_scratchpad_bytes = {}\npsum_scratchpad_bytes = {}\n"

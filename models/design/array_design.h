@@ -14,15 +14,24 @@ namespace narrowmac {
 enum class Dataflow : std::uint8_t { OutputStationary, WeightStationary, InputStationary };
 enum class Psum : std::uint8_t { Buffer, Chained };
 enum class Fidelity : std::uint8_t { Functional, Transaction };
+/// How the folds of a GEMM follow each other (docs/array.md).
+enum class Policy : std::uint8_t {
+  Padded,     ///< one after the other; a partial fold costs as much as a full one
+  Ragged,     ///< one after the other; a partial fold uses only its own rows and columns
+  Overlapped  ///< the stationary operand (os: the sums) is double-buffered; streams follow at once
+};
 
 std::string_view to_string(Dataflow dataflow);  ///< os, ws, is
 std::string_view to_string(Psum psum);          ///< buffer, chained
 std::string_view to_string(Fidelity fidelity);  ///< functional, transaction
+std::string_view to_string(Policy policy);      ///< padded, ragged, overlapped
 Dataflow parse_dataflow(std::string_view text);
 Psum parse_psum(std::string_view text);
 Fidelity parse_fidelity(std::string_view text);
+Policy parse_policy(std::string_view text);
 
 inline constexpr int kMaxArraySide = 65536;  ///< most rows or columns
+inline constexpr int kMaxPipeline = 64;      ///< most stages of a MAC's part, most interleaved sums
 
 /// Memory beside the array. Bandwidths are per clock cycle of the array.
 struct MemoryDesign {
@@ -43,6 +52,13 @@ struct ArrayDesign {
   Dataflow dataflow = Dataflow::OutputStationary;
   Psum psum = Psum::Buffer;
   Fidelity fidelity = Fidelity::Functional;
+  Policy policy = Policy::Padded;
+  /// Cycles from operands to product: 0 means that the product is added in the same cycle.
+  int multiplier_latency = 0;
+  /// Cycles from product to sum. An os PE takes a product of the same sum only that often.
+  int adder_latency = 1;
+  /// os: sums that a PE works on in turn. A fold then holds R x interleave rows of outputs.
+  int interleave = 1;
   std::optional<MemoryDesign> memory;
   friend bool operator==(const ArrayDesign&, const ArrayDesign&) = default;
 };

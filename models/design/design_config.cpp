@@ -277,6 +277,16 @@ ArrayDesign parse_array(const ConfigTable& root) {
       array.fidelity =
           static_cast<Fidelity>(table.choice("fidelity", {"functional", "transaction"}));
     }
+    if (table.has("policy")) {
+      array.policy =
+          static_cast<Policy>(table.choice("policy", {"padded", "ragged", "overlapped"}));
+    }
+    const auto stages = [&table](std::string_view key, int& value, int low) {
+      value = static_cast<int>(table.integer_or(key, value, low, kMaxPipeline));
+    };
+    stages("multiplier_latency", array.multiplier_latency, 0);
+    stages("adder_latency", array.adder_latency, 1);
+    stages("interleave", array.interleave, 1);
   }
   if (root.has("memory")) array.memory = parse_memory(root.table("memory"));
   validate(array);

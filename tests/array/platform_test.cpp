@@ -20,6 +20,7 @@ namespace {
 
 constexpr Dataflow kDataflows[] = {Dataflow::OutputStationary, Dataflow::WeightStationary,
                                    Dataflow::InputStationary};
+constexpr Policy kPolicies[] = {Policy::Padded, Policy::Ragged, Policy::Overlapped};
 
 MacDesign mac_of(const char* accumulator) {
   MacDesign mac;
@@ -81,6 +82,11 @@ ArrayDesign random_array(std::mt19937& random, int trial) {
   array.columns = sizes[random() % 6];
   array.dataflow = kDataflows[trial % 3];
   array.psum = trial / 3 % 2 == 0 ? Psum::Buffer : Psum::Chained;
+  array.policy = kPolicies[trial / 6 % 3];
+  if (random() % 2 == 0) return array;
+  array.multiplier_latency = static_cast<int>(random() % 3);
+  array.adder_latency = 1 + static_cast<int>(random() % 4);
+  array.interleave = 1 + static_cast<int>(random() % 4);
   return array;
 }
 

@@ -127,6 +127,15 @@ TEST(ArrayDesign, SidesAndMemoryMustBePossible) {
   array.columns = 65537;
   EXPECT_EQ(message_of([&] { validate(array); }), "array columns = 65537; accepted: 1..65536");
   array.columns = 1;
+  array.adder_latency = 0;
+  EXPECT_EQ(message_of([&] { validate(array); }), "array adder_latency = 0; accepted: 1..64");
+  array.adder_latency = 64;
+  array.multiplier_latency = -1;
+  EXPECT_EQ(message_of([&] { validate(array); }), "array multiplier_latency = -1; accepted: 0..64");
+  array.multiplier_latency = 0;
+  array.interleave = 65;
+  EXPECT_EQ(message_of([&] { validate(array); }), "array interleave = 65; accepted: 1..64");
+  array.interleave = 1;
   array.memory.emplace();
   EXPECT_NO_THROW(validate(array));
   array.memory->dram_bytes_per_cycle = 0;
@@ -154,6 +163,11 @@ TEST(ArrayDesign, NamesOfItsChoicesAreReadAsTheyArePrinted) {
   for (const Fidelity fidelity : {Fidelity::Functional, Fidelity::Transaction}) {
     EXPECT_EQ(parse_fidelity(to_string(fidelity)), fidelity);
   }
+  for (const Policy policy : {Policy::Padded, Policy::Ragged, Policy::Overlapped}) {
+    EXPECT_EQ(parse_policy(to_string(policy)), policy);
+  }
+  EXPECT_EQ(message_of([] { (void)parse_policy("full"); }),
+            "policy 'full'; accepted: padded, ragged, overlapped");
   EXPECT_EQ(message_of([] { (void)parse_dataflow("rs"); }), "dataflow 'rs'; accepted: os, ws, is");
   EXPECT_EQ(message_of([] { (void)parse_psum(""); }), "psum ''; accepted: buffer, chained");
   EXPECT_EQ(message_of([] { (void)parse_fidelity("cycle"); }),
@@ -167,9 +181,20 @@ TEST(ArrayDesign, PrintedTomlParsesBackToTheSameDesign) {
   designs.back().fidelity = Fidelity::Transaction;
   designs.push_back(designs.back());
   designs.back().memory = MemoryDesign{12345, 678, 0.1, 1.0 / 3.0, 0};
+  designs.push_back(designs.back());
+  designs.back().policy = Policy::Overlapped;
+  designs.back().multiplier_latency = 2;
+  designs.back().adder_latency = 3;
+  designs.back().interleave = 4;
   for (const ArrayDesign& array : designs) {
     EXPECT_EQ(parse_array(ConfigTable::parse(to_toml(array), "printed")), array) << to_toml(array);
   }
+}
+
+TEST(ArrayDesign, WhatIsAsUsualIsNotPrintedSoThatTextsAndHashesOfOldRunsStay) {
+  EXPECT_EQ(to_toml(ArrayDesign{}),
+            "[array]\nrows = 32\ncolumns = 32\ndataflow = \"os\"\npsum = \"buffer\"\n"
+            "fidelity = \"functional\"\n");
 }
 
 TEST(ArrayDesign, DescribesItselfInOneLine) {
@@ -179,6 +204,14 @@ TEST(ArrayDesign, DescribesItselfInOneLine) {
   EXPECT_EQ(describe(array),
             "64 x 16 ws psum chained, functional, scratchpads 1024 + 512 B, 16 B/cycle, DRAM 2.5 "
             "B/cycle after 30 cycles");
+  array = ArrayDesign{};
+  array.policy = Policy::Ragged;
+  array.multiplier_latency = 1;
+  array.adder_latency = 2;
+  array.interleave = 3;
+  EXPECT_EQ(describe(array),
+            "32 x 32 os, functional, ragged folds, multiplier 1 and adder 2 cycles, 3 sums "
+            "interleaved, no memory model");
 }
 
 TEST(ArrayDesign, WarnsOfWhatHasNoEffectAndOfWhatCannotHoldSeveralFolds) {
@@ -197,6 +230,16 @@ TEST(ArrayDesign, WarnsOfWhatHasNoEffectAndOfWhatCannotHoldSeveralFolds) {
             std::vector<std::string>{
                 "without [mac.chunk] this 'ws' array of 32 rows adds at most 32 products: there is "
                 "no second accumulator for the sums of several folds"});
+  ArrayDesign pipelined = array_of(32, Dataflow::OutputStationary, Psum::Buffer);
+  pipelined.adder_latency = 3;
+  pipelined.interleave = 2;
+  EXPECT_EQ(warnings(mac_with_chunk(64), pipelined),
+            std::vector<std::string>{"each PE waits 1 of 3 cycles: its adder takes 3 and it "
+                                     "interleaves 2 sums"});
+  pipelined.dataflow = Dataflow::WeightStationary;
+  EXPECT_EQ(warnings(mac_with_chunk(32), pipelined),
+            std::vector<std::string>{"interleave 2 has no effect: under dataflow 'ws' psums move "
+                                     "on to the next PE"});
   EXPECT_EQ(
       warnings(mac_with_chunk(0), array_of(1, Dataflow::WeightStationary, Psum::Buffer)).size(),
       1U);

@@ -69,11 +69,16 @@ std::int64_t Controller::advance() {
       wait = until(halves_[half_].ready);
       (first_ ? stalls_.first_load : stalls_.operands) += wait;
       first_ = false;
+      phase_ = Phase::AwaitPsums;
+      break;
+    case Phase::AwaitPsums:
+      wait = until(halves_[half_].psums_ready);
+      stalls_.psum_spill += wait;
       phase_ = Phase::AwaitRoom;
       break;
     case Phase::AwaitRoom:
       wait = until(halves_[half_].written);
-      stalls_.write_back += wait;
+      (halves_[half_].wrote_unfinished ? stalls_.psum_spill : stalls_.write_back) += wait;
       phase_ = Phase::Compute;
       break;
     case Phase::Compute:
@@ -96,9 +101,9 @@ std::int64_t Controller::advance() {
 
 void Controller::finish_slice() {
   // Operands go first: the array waits for them. Psums go last: they may be what is being stored.
-  const std::int64_t outputs = halves_[half_].slice.psum_store;
+  const Slice finished = halves_[half_].slice;
   request_operands(half_);
-  store_outputs(half_, outputs);
+  store_outputs(half_, finished);
   request_psums(half_);
   half_ ^= 1U;
   phase_ = halves_[half_].valid ? Phase::AwaitData : Phase::AwaitStores;
@@ -109,29 +114,33 @@ void Controller::request_operands(std::uint64_t half) {
   next.valid = !schedule_->done();
   if (!next.valid) return;
   next.slice = schedule_->next();
-  next.ready = sc_core::SC_ZERO_TIME;
-  fetch(a_fill, half, next.slice.a_fetch);
-  fetch(b_fill, half, next.slice.b_fetch);
+  next.psums_ready = sc_core::SC_ZERO_TIME;
+  next.ready = fetch(a_fill, half, next.slice.a_fetch, next.slice.a_lead);
+  next.ready = std::max(next.ready, fetch(b_fill, half, next.slice.b_fetch, next.slice.b_lead));
 }
 
 void Controller::request_psums(std::uint64_t half) {
-  if (halves_[half].valid) fetch(psum_fill, half, halves_[half].slice.psum_fetch);
+  Half& next = halves_[half];
+  if (next.valid) next.psums_ready = fetch(psum_fill, half, next.slice.psum_fetch, 0);
 }
 
-void Controller::store_outputs(std::uint64_t half, std::int64_t bytes) {
+void Controller::store_outputs(std::uint64_t half, const Slice& slice) {
+  const std::int64_t bytes = slice.psum_store;
   if (bytes == 0) return;
   sc_core::sc_time delay;
   transport(psum_fill, payload_, tlm::TLM_READ_COMMAND, half, bytes, delay);
   transport(dram, payload_, tlm::TLM_WRITE_COMMAND, half, bytes, delay);
   halves_[half].written = sc_core::sc_time_stamp() + delay;
+  halves_[half].wrote_unfinished = slice.store_is_unfinished;
 }
 
-void Controller::fetch(Socket& scratchpad, std::uint64_t half, std::int64_t bytes) {
-  if (bytes == 0) return;
+sc_core::sc_time Controller::fetch(Socket& scratchpad, std::uint64_t half, std::int64_t bytes,
+                                   std::int64_t lead) {
+  if (bytes == 0) return sc_core::SC_ZERO_TIME;
   sc_core::sc_time delay;
   transport(dram, payload_, tlm::TLM_READ_COMMAND, half, bytes, delay);
   transport(scratchpad, payload_, tlm::TLM_WRITE_COMMAND, half, bytes, delay);
-  halves_[half].ready = sc_core::sc_time_stamp() + delay;
+  return sc_core::sc_time_stamp() + delay + cycles(lead);
 }
 
 }  // namespace narrowmac

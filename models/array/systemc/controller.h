@@ -41,11 +41,21 @@ class Controller : public sc_core::sc_module {
   struct Half {
     Slice slice;
     bool valid = false;
-    sc_core::sc_time ready;    ///< all its data have arrived
-    sc_core::sc_time written;  ///< the last write-back from this half has left it
+    sc_core::sc_time ready;        ///< its operands have arrived, early enough to load them
+    sc_core::sc_time psums_ready;  ///< its psums have arrived
+    sc_core::sc_time written;      ///< the last write-back from this half has left it
+    bool wrote_unfinished = false;
   };
   /// What to do next; the time to wait for comes with it.
-  enum class Phase : std::uint8_t { AwaitData, AwaitRoom, Compute, Finish, AwaitStores, Done };
+  enum class Phase : std::uint8_t {
+    AwaitData,
+    AwaitPsums,
+    AwaitRoom,
+    Compute,
+    Finish,
+    AwaitStores,
+    Done
+  };
 
   void run();
   /// Does one phase; returns the cycles until the next one may begin.
@@ -53,8 +63,11 @@ class Controller : public sc_core::sc_module {
   void finish_slice();
   void request_operands(std::uint64_t half);
   void request_psums(std::uint64_t half);
-  void store_outputs(std::uint64_t half, std::int64_t bytes);
-  void fetch(Socket& scratchpad, std::uint64_t half, std::int64_t bytes);
+  void store_outputs(std::uint64_t half, const Slice& slice);
+  /// When the bytes will have been in the scratchpad for `lead` cycles; time zero if there are
+  /// none.
+  sc_core::sc_time fetch(Socket& scratchpad, std::uint64_t half, std::int64_t bytes,
+                         std::int64_t lead);
 
   sc_core::sc_event started_, done_;
   tlm::tlm_generic_payload payload_;
