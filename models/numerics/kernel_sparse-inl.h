@@ -94,6 +94,29 @@ HWY_NOINLINE void CountNonzeros(const T* base, const std::int32_t* offsets, std:
   }
 }
 
+#if HWY_TARGET == HWY_AVX2
+/// The lanes of a mask moved to the front. Highway's own table for AVX2 is local to a function,
+/// where a compiler copies it to the stack at every call.
+template <class D, class V, hwy::EnableIf<sizeof(hn::TFromD<D>) == 4>* = nullptr>
+HWY_INLINE V MovedToFront(D d, V value, hn::Mask<D> mask) {
+  const hn::RebindToUnsigned<D> du;
+  const hn::Rebind<std::uint8_t, D> bytes;
+  std::uint8_t bits[8];
+  hn::StoreMaskBits(d, mask, bits);
+  const auto indices = hn::PromoteTo(du, hn::LoadU(bytes, kCompressIndices.bytes[bits[0]]));
+  return hn::TableLookupLanes(value, hn::IndicesFromVec(d, indices));
+}
+template <class D, class V, hwy::EnableIf<sizeof(hn::TFromD<D>) == 8>* = nullptr>
+HWY_INLINE V MovedToFront(D /*d*/, V value, hn::Mask<D> mask) {
+  return hn::Compress(value, mask);
+}
+#else
+template <class D, class V>
+HWY_INLINE V MovedToFront(D /*d*/, V value, hn::Mask<D> mask) {
+  return hn::Compress(value, mask);
+}
+#endif
+
 /// Compresses one row and pads it to `steps`. Writes up to a vector beyond that.
 template <typename T>
 HWY_INLINE void FillRow(const ListWork<T>& work, const T* row, T* values,
@@ -111,14 +134,14 @@ HWY_INLINE void FillRow(const ListWork<T>& work, const T* row, T* values,
   for (std::int64_t i = 0; i < length; i += lanes) {
     const auto value = LoadUpTo(d, row + i, length - i);
     const auto nonzero = hn::Ne(value, hn::Zero(d));
-    hn::StoreU(hn::Compress(value, nonzero), d, values + filled);
+    hn::StoreU(MovedToFront(d, value, nonzero), d, values + filled);
     filled += static_cast<std::int64_t>(hn::CountTrue(d, nonzero));
   }
   for (; filled < work.steps; filled += lanes) hn::StoreU(padding, d, values + filled);
   filled = 0;
   for (std::int64_t i = 0; i < length; i += lanes) {
     const auto nonzero = hn::Ne(LoadUpTo(d, row + i, length - i), hn::Zero(d));
-    hn::StoreU(hn::Compress(offset, hn::RebindMask(du, nonzero)), du, offsets + filled);
+    hn::StoreU(MovedToFront(du, offset, hn::RebindMask(du, nonzero)), du, offsets + filled);
     filled += static_cast<std::int64_t>(hn::CountTrue(d, nonzero));
     offset = hn::Add(offset, advance);
   }
@@ -130,6 +153,14 @@ HWY_INLINE void FillRow(const ListWork<T>& work, const T* row, T* values,
 template <int kRows, typename T>
 HWY_INLINE void FillShortList(const ListWork<T>& work, ListBlock<T>* list) {
   for (int r = 0; r < kRows; ++r) FillRow(work, work.rows[r], list[r].values, list[r].offsets);
+}
+
+template <typename T>
+HWY_INLINE void CopyBlock(const T* from, T* to) {
+  const hn::CappedTag<T, kListBlock> d;
+  for (std::size_t i = 0; i < kListBlock; i += hn::Lanes(d)) {
+    hn::StoreU(hn::LoadU(d, from + i), d, to + i);
+  }
 }
 
 /// Longer ones first as a whole, all rows before any is cut into blocks: loads that follow
@@ -146,8 +177,8 @@ HWY_INLINE void FillLongList(const ListWork<T>& work, ListBlock<T>* list) {
   }
   for (std::int64_t i = 0; i < work.steps; i += kListBlock, list += kRows) {
     for (int r = 0; r < kRows; ++r) {
-      std::copy_n(values + r * stride + i, kListBlock, list[r].values);
-      std::copy_n(offsets + r * stride + i, kListBlock, list[r].offsets);
+      CopyBlock(values + r * stride + i, list[r].values);
+      CopyBlock(offsets + r * stride + i, list[r].offsets);
     }
   }
 }

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <type_traits>
 
 namespace narrowmac {
@@ -29,12 +30,35 @@ const T* source_of(const OperandView& view) {
   }
 }
 
+/// copy_n in pieces of a fixed size: runs are too short for a call each.
+template <typename T>
+void copy_run(const T* from, std::int64_t count, T* to) {
+  constexpr std::int64_t kPiece = 8;
+  std::int64_t i = 0;
+  for (; i + kPiece <= count; i += kPiece) std::memcpy(to + i, from + i, kPiece * sizeof(T));
+  for (; i < count; ++i) to[i] = from[i];
+}
+
 /// Reads element (row, column) of a dense view whatever its type.
 template <typename T>
 T dense_element(const OperandView& view, std::int64_t row, std::int64_t column) {
   const std::int64_t index = row * view.row_stride() + column * view.column_stride();
   return view.is_double() ? static_cast<T>(view.double_data()[index])
                           : static_cast<T>(view.float_data()[index]);
+}
+
+/// `count` elements of a row of B, from `column` on.
+template <typename T>
+void pack_line(const OperandView& view, std::int64_t row, std::int64_t column, std::int64_t count,
+               T* to) {
+  const T* source = view.is_patches() ? nullptr : source_of<T>(view);
+  if (view.is_patches()) {
+    for (std::int64_t j = 0; j < count; ++j) to[j] = static_cast<T>(view.at(row, column + j));
+  } else if (source != nullptr && view.column_stride() == 1) {
+    copy_run(source + row * view.row_stride() + column, count, to);
+  } else {
+    for (std::int64_t j = 0; j < count; ++j) to[j] = dense_element<T>(view, row, column + j);
+  }
 }
 
 }  // namespace
@@ -206,25 +230,21 @@ LaneB<T>::LaneB(const OperandView& view, int columns, int scale_exponent,
   copy_ = LaneBuffer<T>(std::max<std::int64_t>(1, panels_ * panel_stride_));
   const T scale = std::ldexp(T{1}, scale_exponent);
   T* out = copy_.data();
-  for_rows(panels_ * lines, columns, [&](std::int64_t row) {
-    const std::int64_t column = row / lines * columns;
-    const std::int64_t place = row % lines;
+  // Line by line, so that reads go along the rows of B.
+  for_rows(lines, panels_ * columns, [&](std::int64_t place) {
     const bool zeros =
         zero_row_period > 0 && (place % (period + 1) == period || place + 1 == lines);
     const std::int64_t index = place - place / (period + 1);
-    const std::int64_t valid = zeros ? 0 : std::min<std::int64_t>(columns, n - column);
-    T* line = out + row * columns;
-    if (view.is_patches()) {
-      for (std::int64_t j = 0; j < valid; ++j) line[j] = static_cast<T>(view.at(index, column + j));
-    } else if (source != nullptr && view.column_stride() == 1) {
-      std::copy_n(source + index * view.row_stride() + column, valid, line);
-    } else {
-      for (std::int64_t j = 0; j < valid; ++j) line[j] = dense_element<T>(view, index, column + j);
+    for (std::int64_t panel = 0; panel < panels_; ++panel) {
+      const std::int64_t column = panel * columns;
+      const std::int64_t valid = zeros ? 0 : std::min<std::int64_t>(columns, n - column);
+      T* line = out + panel * panel_stride_ + place * columns;
+      pack_line(view, index, column, valid, line);
+      if (scale_exponent != 0) {
+        for (std::int64_t j = 0; j < valid; ++j) line[j] *= scale;
+      }
+      std::fill(line + valid, line + columns, T{0});
     }
-    if (scale_exponent != 0) {
-      for (std::int64_t j = 0; j < valid; ++j) line[j] *= scale;
-    }
-    std::fill(line + valid, line + columns, T{0});
   });
   base_ = out;
 }

@@ -59,6 +59,20 @@ struct ListWork {
   ListPadding<T> padding;
 };
 
+/// For each mask of eight lanes the indices of its lanes.
+struct CompressIndices {
+  std::uint8_t bytes[256][8] = {};
+  constexpr CompressIndices() {
+    for (unsigned mask = 0; mask < 256; ++mask) {
+      unsigned filled = 0;
+      for (unsigned lane = 0; lane < 8; ++lane) {
+        if ((mask >> lane & 1U) != 0) bytes[mask][filled++] = static_cast<std::uint8_t>(lane);
+      }
+    }
+  }
+};
+inline constexpr CompressIndices kCompressIndices;
+
 /// The functions of one vector target. All sums are `columns` wide and contiguous per row.
 template <typename T>
 struct SparseKernel {
