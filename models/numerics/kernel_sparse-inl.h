@@ -202,18 +202,13 @@ SparseKernel<T> SparseKernelOf() {
           &FillList<kRows, T>};
 }
 
-#ifndef GR1
-#define GR1 12
-#endif
-#ifndef GR2
-#define GR2 6
-#endif
+// Twelve sums hide the latency of three dependent instructions and fit in 16 registers.
 template <LaneRounding kRounding, bool kClamp, typename T>
 SparseKernel<T> SparseKernelFor(std::int64_t n) {
   if (n <= static_cast<std::int64_t>(hn::Lanes(Lanes<T>()))) {
-    return SparseKernelOf<kRounding, kClamp, GR1, 1, T>();
+    return SparseKernelOf<kRounding, kClamp, 12, 1, T>();
   }
-  return SparseKernelOf<kRounding, kClamp, GR2, 2, T>();
+  return SparseKernelOf<kRounding, kClamp, 6, 2, T>();
 }
 
 template <bool kClamp, typename T>

@@ -34,9 +34,8 @@ ListBlock<T>* RowLists<T>::reserve(std::int64_t blocks) {
 
 template <typename T>
 void RowLists<T>::build(const SparseKernel<T>& kernel, const T* base, const RowSet& set,
-                        const RowListsShape<T>& shape) {
-  const auto count = static_cast<std::int64_t>(set.rows.size());
-  counts_.resize(set.rows.size());
+                        std::int64_t count, const RowListsShape<T>& shape) {
+  counts_.resize(static_cast<std::size_t>(count));
   kernel.count_nonzeros(base, set.rows.data(), count, shape.length, counts_.data());
   sort_by_count(count, shape.length);
   const auto size = static_cast<std::size_t>(kernel.rows);

@@ -11,10 +11,7 @@ namespace narrowmac {
 /// Rows to be compressed: where they lie, from some base, and where their accumulators are.
 struct RowSet {
   std::vector<std::int32_t> rows, at;
-  void clear() {
-    rows.clear();
-    at.clear();
-  }
+  [[nodiscard]] std::int64_t size() const { return static_cast<std::int64_t>(rows.size()); }
   void add(std::int64_t row, std::int64_t accumulators) {
     rows.push_back(static_cast<std::int32_t>(row));
     at.push_back(static_cast<std::int32_t>(accumulators));
@@ -35,8 +32,8 @@ struct RowListsShape {
 template <typename T>
 class RowLists {
  public:
-  /// Replaces what was there; the storage is kept.
-  void build(const SparseKernel<T>& kernel, const T* base, const RowSet& set,
+  /// Lists of the first `count` rows of a set. Replaces what was there; the storage is kept.
+  void build(const SparseKernel<T>& kernel, const T* base, const RowSet& set, std::int64_t count,
              const RowListsShape<T>& shape);
   [[nodiscard]] const std::vector<RowGroup<T>>& groups() const { return groups_; }
 

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <vector>
 
+#include "models/numerics/lane_gemm.h"
 #include "models/numerics/sparse_gemm.h"
 #include "models/numerics/sparse_operands.h"
 
@@ -75,8 +76,8 @@ class PieceRows {
 
 /// One block of rows over all pieces and panels.
 template <typename T>
-void run_block(const SparseContext<T>& context, const std::vector<Piece>& pieces,
-               std::int64_t first_row, std::int64_t rows) {
+void run_block(SparseContext<T>& context, const std::vector<Piece>& pieces, std::int64_t first_row,
+               std::int64_t rows) {
   const auto columns = static_cast<std::int32_t>(context.kernel.columns);
   const std::int64_t panels = context.b.panels();
   // One row more for what is added to no output.
@@ -90,7 +91,7 @@ void run_block(const SparseContext<T>& context, const std::vector<Piece>& pieces
   for (std::int64_t i = 0; i < rows; ++i) set.add(i * piece_rows.stride(), i * columns);
   RowLists<T> lists;
   for (const Piece& piece : pieces) {
-    lists.build(context.kernel, piece_rows.load(first_row, rows, piece), set,
+    lists.build(context.kernel, piece_rows.load(first_row, rows, piece), set, rows,
                 context.lists(piece.length, context.shape.k - piece.k,
                               static_cast<std::int32_t>(rows) * columns));
     GroupWork<T> work;
@@ -107,10 +108,9 @@ void run_block(const SparseContext<T>& context, const std::vector<Piece>& pieces
   for (std::int64_t row = 0; row < rows; ++row) {
     for (std::int64_t panel = 0; panel < panels; ++panel) {
       const std::int64_t column = panel * columns;
-      store_outputs(context.problem, context.out, first_row + row, column,
+      context.store(first_row + row, column,
                     std::min<std::int64_t>(columns, context.shape.n - column),
-                    results + panel * panel_size + row * columns, context.unscale,
-                    context.recompute);
+                    results + panel * panel_size + row * columns);
     }
   }
 }
@@ -119,7 +119,7 @@ void run_block(const SparseContext<T>& context, const std::vector<Piece>& pieces
 
 template <typename T>
 void sparse_matrix_gemm(const GemmProblem& problem, const GemmPlan& plan, const OutputView& out) {
-  const SparseContext<T> context(problem, plan, out, problem.shape().k);
+  SparseContext<T> context(problem, plan, out, problem.shape().k);
   const std::int64_t rows = context.shape.m;
   const std::vector<Piece> pieces =
       pieces_of(context.shape.k, context.chunked() ? problem.order.chunk->length : 0);
@@ -129,8 +129,10 @@ void sparse_matrix_gemm(const GemmProblem& problem, const GemmPlan& plan, const 
       std::clamp<std::int64_t>((rows + tasks_wanted - 1) / tasks_wanted, 1, kMaxBlockRows);
   tbb::parallel_for(std::int64_t{0}, (rows + block - 1) / block, [&](std::int64_t task) {
     const std::int64_t first = task * block;
+    if (context.gave_up()) return;
     run_block(context, pieces, first, std::min(block, rows - first));
   });
+  if (context.gave_up()) lane_gemm<T>(problem, without_skipping(plan), out);
 }
 
 template void sparse_matrix_gemm<float>(const GemmProblem&, const GemmPlan&, const OutputView&);

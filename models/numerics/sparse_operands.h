@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cmath>
 #include <cstdint>
 
@@ -23,6 +24,7 @@ struct SparseContext {
   double unscale;
   Recompute recompute;
   std::int64_t zero_row_period;
+  std::atomic<std::int64_t> recomputed = 0;
 
   /// B is packed, since its rows are met at random, and gets a row of zeros after every `period`
   /// rows: lists are padded with -0 * +0, which no accumulator sees.
@@ -42,6 +44,16 @@ struct SparseContext {
     if (gemm.order.chunk)
       second = lane_step<T>(gemm.order.chunk->accumulator, plan.second, plan.scale_exponent);
   }
+  /// Stores a run of one row. A result that the reference must recompute costs as much as hundreds
+  /// of others: where there are many, the GEMM gives up and the register tiles do it.
+  void store(std::int64_t row, std::int64_t column, std::int64_t count, const T* values) {
+    if (store_values(out, row * out.row_stride + column, count, values, unscale, recompute)) return;
+    std::int64_t missing = 0;
+    for (std::int64_t c = 0; c < count; ++c) missing += is_final(values[c], recompute) ? 0 : 1;
+    if (recomputed.fetch_add(missing) + missing > shape.m * shape.n / 512 + 16) return;
+    store_outputs(problem, out, row, column, count, values, unscale, recompute);
+  }
+  [[nodiscard]] bool gave_up() const { return recomputed.load() > shape.m * shape.n / 512 + 16; }
   [[nodiscard]] bool chunked() const { return problem.order.chunk.has_value(); }
   [[nodiscard]] std::int64_t row_width() const { return b.panels() * kernel.columns; }
   /// Row k of B in a panel.
@@ -61,5 +73,11 @@ struct SparseContext {
     return lists;
   }
 };
+
+/// The plan of a GEMM that gave up skipping.
+inline GemmPlan without_skipping(GemmPlan plan) {
+  plan.path = GemmPath::Tiles;
+  return plan;
+}
 
 }  // namespace narrowmac

@@ -9,6 +9,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "models/numerics/lane_gemm.h"
 #include "models/numerics/pixel_axis.h"
 #include "models/numerics/sparse_gemm.h"
 #include "models/numerics/sparse_operands.h"
@@ -17,10 +18,7 @@ namespace narrowmac {
 namespace {
 
 /// Pixels whose lists and accumulators stay in the nearest caches.
-#ifndef BANDPX
-#define BANDPX 256
-#endif
-constexpr std::int64_t kBandPixels = BANDPX;
+constexpr std::int64_t kBandPixels = 256;
 
 /// Chunks end after so many channels (then they divide the channels), or after so many taps.
 std::int64_t channels_per_list(const ConvolutionPatches& c, const AccumulationOrder& order) {
@@ -59,6 +57,7 @@ struct PixelPlan {
     }
     unused_pixel = images * y.extent * x.extent - first;
     grid_pixels = unused_pixel + last + 1;
+    gather();
   }
   [[nodiscard]] std::int64_t taps() const { return c.kernel_height * c.kernel_width; }
   /// From a pixel's place in the grid to the output that a tap adds to.
@@ -70,23 +69,54 @@ struct PixelPlan {
   [[nodiscard]] std::int64_t blocks() const {
     return (c.channels + block_channels - 1) / block_channels;
   }
+  /// The pixels of a band by their residues: as many of every image, images one after another.
+  [[nodiscard]] const RowSet& set(std::int64_t band, std::int64_t residue_y,
+                                  std::int64_t residue_x) const {
+    return sets[set_index(band, residue_y, residue_x)];
+  }
   [[nodiscard]] bool ends_chunk(std::int64_t k_end) const {
     return context.chunked() &&
            (k_end % context.problem.order.chunk->length == 0 || k_end == context.shape.k);
   }
+
+ private:
+  [[nodiscard]] std::size_t set_index(std::int64_t band, std::int64_t residue_y,
+                                      std::int64_t residue_x) const {
+    return static_cast<std::size_t>((band * c.step + residue_y) * c.step + residue_x);
+  }
+  void gather() {
+    sets.resize(static_cast<std::size_t>(bands() * c.step * c.step));
+    std::vector<std::int64_t> residues(static_cast<std::size_t>(c.width));
+    std::vector<std::int64_t> places(residues.size());
+    for (std::size_t column = 0; column < residues.size(); ++column) {
+      residues[column] = x.residue(static_cast<std::int64_t>(column));
+      places[column] = x.place(static_cast<std::int64_t>(column)) - x.low;
+    }
+    for (std::int64_t line = 0; line < images * c.height; ++line) {
+      const std::int64_t row = line % c.height;
+      const std::int64_t grid_row = line / c.height * y.extent + y.place(row) - y.low;
+      RowSet* line_sets = &sets[set_index(row / band_rows, y.residue(row), 0)];
+      for (std::size_t column = 0; column < residues.size(); ++column) {
+        line_sets[residues[column]].add(
+            (line * c.width + static_cast<std::int64_t>(column)) * c.channels,
+            (grid_row * x.extent + places[column]) * context.kernel.columns);
+      }
+    }
+  }
+
+  std::vector<RowSet> sets;
 };
 
 /// Works on one step's images after another; the storage is kept.
 template <typename T>
 class PixelWorker {
  public:
-  explicit PixelWorker(const PixelPlan<T>& plan)
+  explicit PixelWorker(PixelPlan<T>& plan)
       : plan_(plan),
         panel_size_(plan.grid_pixels * plan.context.kernel.columns),
         size_(panel_size_ * plan.context.b.panels()),
         sums_(size_),
         totals_(plan.context.chunked() ? size_ : 0),
-        sets_(static_cast<std::size_t>(plan.bands() * plan.c.step * plan.c.step)),
         lists_(static_cast<std::size_t>(plan.c.step * plan.c.step * plan.blocks())) {
     if constexpr (!std::is_same_v<T, float>) {
       copy_ = LaneBuffer<T>(plan.images * plan.c.height * plan.c.width * plan.c.channels);
@@ -98,11 +128,10 @@ class PixelWorker {
     std::fill_n(sums_.data(), size_, T{0});
     if (plan_.context.chunked()) std::fill_n(totals_.data(), size_, T{0});
     const T* tensor = load(first_image, images);
-    gather(images);
     for (std::int64_t i = 0; i < plan_.bands(); ++i) {
       // Taps ascend, and with them the rows that one output meets; BWD meets them backwards.
       const std::int64_t band = c.direction > 0 ? i : plan_.bands() - 1 - i;
-      build_lists(tensor, band);
+      build_lists(tensor, images, band);
       for (std::int64_t tap = 0; tap < plan_.taps(); ++tap) run_tap(tap);
     }
     store(first_image, images);
@@ -120,35 +149,12 @@ class PixelWorker {
     }
   }
 
-  RowSet& set(std::int64_t band, std::int64_t residue_y, std::int64_t residue_x) {
-    return sets_[static_cast<std::size_t>((band * plan_.c.step + residue_y) * plan_.c.step +
-                                          residue_x)];
-  }
   RowLists<T>& lists(std::int64_t residue_y, std::int64_t residue_x, std::int64_t block) {
     return lists_[static_cast<std::size_t>((residue_y * plan_.c.step + residue_x) * plan_.blocks() +
                                            block)];
   }
 
-  /// The pixels of `images` images, by band and residue.
-  void gather(std::int64_t images) {
-    if (images == gathered_images_) return;
-    gathered_images_ = images;
-    const ConvolutionPatches& c = plan_.c;
-    for (RowSet& pixels : sets_) pixels.clear();
-    for (std::int64_t line = 0; line < images * c.height; ++line) {
-      const std::int64_t row = line % c.height;
-      const std::int64_t grid_row =
-          line / c.height * plan_.y.extent + plan_.y.place(row) - plan_.y.low;
-      const std::int64_t grid_line = grid_row * plan_.x.extent - plan_.x.low;
-      for (std::int64_t column = 0; column < c.width; ++column) {
-        set(row / plan_.band_rows, plan_.y.residue(row), plan_.x.residue(column))
-            .add((line * c.width + column) * c.channels,
-                 (grid_line + plan_.x.place(column)) * plan_.context.kernel.columns);
-      }
-    }
-  }
-
-  void build_lists(const T* tensor, std::int64_t band) {
+  void build_lists(const T* tensor, std::int64_t images, std::int64_t band) {
     const ConvolutionPatches& c = plan_.c;
     const auto unused =
         static_cast<std::int32_t>(plan_.unused_pixel * plan_.context.kernel.columns);
@@ -156,11 +162,13 @@ class PixelWorker {
       for (std::int64_t tx = 0; tx < std::min(c.step, c.kernel_width); ++tx) {
         const std::int64_t ry = plan_.y.tap_residue(ty);
         const std::int64_t rx = plan_.x.tap_residue(tx);
+        const RowSet& pixels = plan_.set(band, ry, rx);
         for (std::int64_t block = 0; block < plan_.blocks(); ++block) {
           const std::int64_t first = block * plan_.block_channels;
           const std::int64_t length = std::min(plan_.block_channels, c.channels - first);
           lists(ry, rx, block)
-              .build(plan_.context.kernel, tensor + first, set(band, ry, rx),
+              .build(plan_.context.kernel, tensor + first, pixels,
+                     pixels.size() / plan_.images * images,
                      plan_.context.lists(length, c.channels - first, unused));
         }
       }
@@ -204,7 +212,7 @@ class PixelWorker {
 
   /// A line of outputs, at once where it has no gaps.
   void store_line(std::int64_t row, const T* line) {
-    const SparseContext<T>& context = plan_.context;
+    SparseContext<T>& context = plan_.context;
     const std::int64_t columns = context.kernel.columns;
     const bool gapless = context.shape.n == columns && context.out.row_stride == columns;
     if (gapless && store_values(context.out, row * columns, plan_.x.out * columns, line,
@@ -213,19 +221,16 @@ class PixelWorker {
     }
     for (std::int64_t column = 0; column < plan_.x.out; ++column) {
       for (std::int64_t panel = 0; panel < context.b.panels(); ++panel) {
-        store_outputs(context.problem, context.out, row + column, panel * columns,
+        context.store(row + column, panel * columns,
                       std::min(columns, context.shape.n - panel * columns),
-                      line + column * columns + panel * panel_size_, context.unscale,
-                      context.recompute);
+                      line + column * columns + panel * panel_size_);
       }
     }
   }
 
-  const PixelPlan<T>& plan_;
+  PixelPlan<T>& plan_;
   std::int64_t panel_size_, size_;
   LaneBuffer<T> sums_, totals_, copy_;
-  std::int64_t gathered_images_ = 0;
-  std::vector<RowSet> sets_;        ///< pixels by band and residue
   std::vector<RowLists<T>> lists_;  ///< by residue and channel block
 };
 
@@ -243,7 +248,7 @@ bool pixels_fit(const GemmProblem& problem) {
 
 template <typename T>
 void sparse_pixel_gemm(const GemmProblem& problem, const GemmPlan& plan, const OutputView& out) {
-  const PixelPlan<T> pixels(problem, plan, out);
+  PixelPlan<T> pixels(problem, plan, out);
   const std::int64_t steps = (pixels.c.images + pixels.images - 1) / pixels.images;
   const std::int64_t tasks =
       std::clamp<std::int64_t>(std::int64_t{4} * tbb::this_task_arena::max_concurrency(), 1, steps);
@@ -251,9 +256,11 @@ void sparse_pixel_gemm(const GemmProblem& problem, const GemmPlan& plan, const O
     PixelWorker<T> worker(pixels);
     for (std::int64_t step = task * steps / tasks; step < (task + 1) * steps / tasks; ++step) {
       const std::int64_t first = step * pixels.images;
+      if (pixels.context.gave_up()) return;
       worker.run(first, std::min(pixels.images, pixels.c.images - first));
     }
   });
+  if (pixels.context.gave_up()) lane_gemm<T>(problem, without_skipping(plan), out);
 }
 
 template void sparse_pixel_gemm<float>(const GemmProblem&, const GemmPlan&, const OutputView&);
