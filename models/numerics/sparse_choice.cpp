@@ -95,7 +95,8 @@ bool offsets_fit(const GemmProblem& problem) {
 }  // namespace
 
 void choose_path(const GemmProblem& problem, GemmPlan& plan) {
-  if (plan.lane == GemmPlan::Lane::Reference || plan.zero_products == ZeroProducts::Matter) return;
+  if (plan.lane != GemmPlan::Lane::Float32 && plan.lane != GemmPlan::Lane::Float64) return;
+  if (plan.zero_products == ZeroProducts::Matter) return;
   if (problem.a.is_patches() && !pixels_fit(problem)) return;
   if (!offsets_fit(problem)) return;
   if (choose_gradient_kernel(problem, plan).kernel != GradientKernel::Tiles) return;
