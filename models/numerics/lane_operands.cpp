@@ -118,9 +118,11 @@ void LaneA<T>::use_dense(const OperandView& view) {
 template <typename T>
 std::int64_t LaneA<T>::position_offset(std::int64_t position) const {
   const ConvolutionPatches& c = convolution_;
-  const std::int64_t x = position % c.out_width;
-  const std::int64_t y = position / c.out_width % c.out_height;
-  const std::int64_t image = position / (c.out_width * c.out_height);
+  // Divisions are slow, and this is done for every row of every tile.
+  const std::int64_t line = position / c.out_width;
+  const std::int64_t x = position - line * c.out_width;
+  const std::int64_t image = line / c.out_height;
+  const std::int64_t y = line - image * c.out_height;
   const std::int64_t grid_y = image * grid_height_ + y * c.step + c.offset_y - grid_top_;
   return (grid_y * grid_width_ + x * c.step + c.offset_x - grid_left_) * c.channels;
 }
@@ -169,9 +171,12 @@ void LaneA<T>::use_patches(const OperandView& view) {
   grid_left_ = low(c.offset_x, c.kernel_width);
   grid_height_ = high(c.offset_y, c.kernel_height, c.out_height) - grid_top_ + 1;
   grid_width_ = high(c.offset_x, c.kernel_width, c.out_width) - grid_left_ + 1;
+  // Without margins the tensor itself is the grid, also where outputs do not reach its far sides.
   const bool in_place = std::is_same_v<T, float> && c.divisor == 1 && grid_top_ == 0 &&
-                        grid_left_ == 0 && grid_height_ == c.height && grid_width_ == c.width;
+                        grid_left_ == 0 && grid_height_ <= c.height && grid_width_ <= c.width;
   if (in_place) {
+    grid_height_ = c.height;
+    grid_width_ = c.width;
     base_ = source_of<T>(view);
   } else {
     pad_tensor(view.float_data());

@@ -10,6 +10,8 @@ namespace {
 
 // Costs in vector operations of 16 columns as register tiles do them (three instructions),
 // measured: see docs/numerics.md.
+constexpr double kTileRow = 8;         ///< of an output's row in a tile, against one in a list
+constexpr double kTileVisit = 3;       ///< the same, per 16 columns
 constexpr double kStepCost = 1.1;      ///< of a list, against a register tile's 1
 constexpr double kVisitCost = 1.5;     ///< loads and stores of a row's accumulators, per 16 columns
 constexpr double kVisitRow = 1.0;      ///< of a row in a group
@@ -47,6 +49,8 @@ double vectors(const GemmProblem& problem) {
   return std::max(1.0, static_cast<double>(problem.b.columns()) / 16);
 }
 
+double tile_row(double vectors) { return kTileRow + kTileVisit * vectors; }
+
 Costs costs_of_matrix(const GemmProblem& problem, const StepCosts& step, double density) {
   const GemmShape shape = problem.shape();
   const double n = vectors(problem);
@@ -59,7 +63,7 @@ Costs costs_of_matrix(const GemmProblem& problem, const StepCosts& step, double 
   const double flush = problem.order.chunk ? kFlushCost * n : 0;
   const double row = k * (density * step.list * n + kCompressCost) +
                      k / piece * (kVisitCost * n + kRowCost + flush);
-  return {m * k * n * step.tile, m * row + k * n * kPackCost};
+  return {m * (k * n * step.tile + tile_row(n)), m * row + k * n * kPackCost};
 }
 
 Costs costs_of_pixels(const GemmProblem& problem, const StepCosts& step, double density) {
@@ -81,7 +85,7 @@ Costs costs_of_pixels(const GemmProblem& problem, const StepCosts& step, double 
   const double visit = lists * (kVisitCost * n + kVisitRow);
   const double pixel = taps / classes * (channels * density * step.list * n + visit) +
                        used / classes * (channels * kCompressCost + lists * kRowCost);
-  return {outputs * taps * channels * n * step.tile,
+  return {outputs * (taps * channels * n * step.tile + tile_row(n)),
           static_cast<double>(c.height * c.width) * pixel + outputs * n * kFlushCost * flushes};
 }
 

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdio>
+#include <string>
 #include <vector>
 
 #include "models/numerics/lane_gemm.h"
@@ -195,7 +196,7 @@ void print(const Compared& compared) {
 TEST(SparseGemm, RowsOfMatricesHaveTheReferencesBitsOnEveryTarget) {
   Compared compared;
   Generator generator(101);
-  for (int i = 0; i < 500; ++i) compare_matrix(generator, compared);
+  for (int i = 0; i < 300; ++i) compare_matrix(generator, compared);
   print(compared);
   EXPECT_GT(compared.problems, 100);
 }
@@ -203,9 +204,60 @@ TEST(SparseGemm, RowsOfMatricesHaveTheReferencesBitsOnEveryTarget) {
 TEST(SparseGemm, PixelsOfConvolutionsHaveTheReferencesBitsOnEveryTarget) {
   Compared compared;
   Generator generator(103);
-  for (int i = 0; i < 400; ++i) compare_convolution(generator, compared);
+  for (int i = 0; i < 250; ++i) compare_convolution(generator, compared);
   print(compared);
   EXPECT_GT(compared.problems, 100);
+}
+
+GemmProblem problem_of(const char* operands, const char* accumulator) {
+  GemmProblem problem;
+  problem.mac.a = problem.mac.b = NumberFormat::parse(operands);
+  problem.mac.accumulator.format = NumberFormat::parse(accumulator);
+  problem.order = accumulation_order(problem.mac);
+  return problem;
+}
+
+TEST(SparseGemm, ThePlanSkipsZerosWhereThatPays) {
+  GemmProblem problem = problem_of("e5m2", "e6m9");
+  std::vector<float> a(64 * 256, 1.0F);
+  const std::vector<float> b(256 * 64, 0.5F);
+  problem.b = OperandView::dense(b.data(), 256, 64, 64);
+  problem.a = OperandView::dense(a.data(), 64, 256, 256);
+  EXPECT_NE(explain_plan(problem).find("register tiles: 0 %"), std::string::npos);
+  for (std::size_t i = 0; i < a.size(); ++i) a[i] = i % 4 == 0 ? 1.0F : 0.0F;
+  EXPECT_NE(explain_plan(problem).find("rows of A as lists of their non-zero elements: 75 %"),
+            std::string::npos);
+}
+
+TEST(SparseGemm, TheZerosThatAStrideInsertsAreSkipped) {
+  GemmProblem problem = problem_of("e5m2", "e6m9");
+  ConvolutionPatches c;
+  c.images = 2;
+  c.height = c.width = 8;
+  c.channels = 16;
+  c.out_height = c.out_width = 16;
+  c.kernel_height = c.kernel_width = 3;
+  c.offset_y = c.offset_x = 1;
+  c.direction = -1;
+  c.divisor = 2;
+  const std::vector<float> tensor(2 * 8 * 8 * 16, 1.0F);
+  const std::vector<float> weights(9 * 16 * 16, 0.5F);
+  problem.a = OperandView::patches(tensor.data(), c);
+  problem.b = OperandView::dense(weights.data(), 9 * 16, 16, 16);
+  EXPECT_NE(explain_plan(problem).find("pixels as lists of their non-zero channels: 0 %"),
+            std::string::npos);
+}
+
+TEST(SparseGemm, AGemmWhoseResultsOverflowEverywhereGivesUpSkippingAndKeepsItsBits) {
+  GemmProblem problem = problem_of("e5m2", "e4m3");
+  std::vector<float> a(64 * 256, 0.0F);
+  for (std::size_t i = 0; i < a.size(); i += 4) a[i] = i % 16 == 0 ? -48.0F : 64.0F;
+  const std::vector<float> b(256 * 40, 16.0F);
+  problem.a = OperandView::dense(a.data(), 64, 256, 256);
+  problem.b = OperandView::dense(b.data(), 256, 40, 40);
+  Compared compared;
+  compare(problem, GemmPath::Rows, true, compared);
+  EXPECT_GT(compared.problems, 0);
 }
 
 }  // namespace
