@@ -74,7 +74,9 @@ HWY_NOINLINE void Observe(const LaneStep<T>& first, const LaneStep<T>& second,
   constexpr int kWide = kVectors * kWideParts<T>;
   V acc[kVectors];
   hn::Vec<decltype(wide)> exact[kWide];
+  HWY_UNROLL(4)
   for (int v = 0; v < kVectors; ++v) acc[v] = hn::LoadU(d, work.sums + v * lanes);
+  HWY_UNROLL(8)
   for (int v = 0; v < kWide; ++v) exact[v] = hn::LoadU(wide, work.exact + v * wide_lanes);
   LossCounters<D> loss;
   CountVectors<D> chunks(d);
@@ -101,6 +103,7 @@ HWY_NOINLINE void Observe(const LaneStep<T>& first, const LaneStep<T>& second,
       }
     }
     if (!run.ends_chunk) continue;
+    HWY_UNROLL(4)
     for (int v = 0; v < kVectors; ++v) {
       T* total = work.totals + v * lanes;
       hn::StoreU(
@@ -115,8 +118,37 @@ HWY_NOINLINE void Observe(const LaneStep<T>& first, const LaneStep<T>& second,
   counts.full_swamped += nonzeros - LossCounters<D>::Total(loss.changed);
   counts.partial_swamped += LossCounters<D>::Total(loss.partial);
   chunks.Empty(d, counts, false);
+  HWY_UNROLL(4)
   for (int v = 0; v < kVectors; ++v) hn::StoreU(acc[v], d, work.sums + v * lanes);
+  HWY_UNROLL(8)
   for (int v = 0; v < kWide; ++v) hn::StoreU(exact[v], wide, work.exact + v * wide_lanes);
+}
+
+/// One k of a panel; returns how many of its elements are not zero.
+template <typename T>
+std::int32_t PackVectors(const T* from, std::int64_t valid, std::int64_t columns, T* to,
+                         double* wide) {
+  const hn::ScalableTag<double> d;
+  const hn::Rebind<T, decltype(d)> narrow;
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+  std::int64_t nonzeros = 0;
+  std::int64_t c = 0;
+  for (; c + lanes <= valid; c += lanes) {
+    const auto values = hn::LoadU(narrow, from + c);
+    hn::StoreU(values, narrow, to + c);
+    if constexpr (sizeof(T) == sizeof(double)) {
+      hn::StoreU(values, d, wide + c);
+    } else {
+      hn::StoreU(hn::PromoteTo(d, values), d, wide + c);
+    }
+    nonzeros += static_cast<std::int64_t>(hn::CountTrue(narrow, hn::Ne(values, hn::Zero(narrow))));
+  }
+  for (; c < columns; ++c) {
+    to[c] = c < valid ? from[c] : T{0};
+    wide[c] = static_cast<double>(to[c]);
+    nonzeros += to[c] != 0 ? 1 : 0;
+  }
+  return static_cast<std::int32_t>(nonzeros);
 }
 
 // Four vectors and their exact sums fit 32 registers, two fit 16.
@@ -125,8 +157,9 @@ inline constexpr int kObservedVectors = HWY_TARGET <= HWY_AVX3 ? 4 : 2;
 template <LaneRounding kRounding, ExactTest kTest, typename T>
 ObservingKernel<T> ObservingOf(std::int64_t n) {
   const int lanes = static_cast<int>(hn::Lanes(Lanes<T>()));
-  if (n <= lanes) return {&Observe<kRounding, kTest, 1, T>, lanes};
-  return {&Observe<kRounding, kTest, kObservedVectors, T>, kObservedVectors * lanes};
+  if (n <= lanes) return {&Observe<kRounding, kTest, 1, T>, &PackVectors<T>, lanes};
+  return {&Observe<kRounding, kTest, kObservedVectors, T>, &PackVectors<T>,
+          kObservedVectors * lanes};
 }
 
 template <typename T>

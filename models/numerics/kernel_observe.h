@@ -44,7 +44,10 @@ using ObservingFunction = void (*)(const LaneStep<T>& first, const LaneStep<T>& 
 template <typename T>
 struct ObservingKernel {
   ObservingFunction<T> run = nullptr;  ///< null: this rounding needs the other kernel
-  int columns = 0;                     ///< of a panel
+  /// Packs one k of a panel, `valid` of its `columns`, and returns how many elements are not zero.
+  std::int32_t (*pack)(const T* from, std::int64_t valid, std::int64_t columns, T* to,
+                       double* wide) = nullptr;
+  int columns = 0;  ///< of a panel
 };
 
 /// `addend_bits`: significand bits of a product; `bits`: of the accumulator. A panel is narrow if N

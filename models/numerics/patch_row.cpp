@@ -27,6 +27,11 @@ void copy_patch_row(const ConvolutionPatches& c, const float* tensor, std::int64
     }
     const float* in = tensor + (image * c.height + sy) * c.width * c.channels;
     if (c.direction == 1 && c.divisor == 1) {
+      if (x >= 0 && x + c.kernel_width <= c.width) {
+        const float* pixels = in + x * c.channels;
+        for (std::int64_t i = 0; i < line; ++i) out[i] = pixels[i];
+        continue;
+      }
       const std::int64_t first = std::clamp<std::int64_t>(-x, 0, c.kernel_width);
       const std::int64_t last = std::clamp<std::int64_t>(c.width - x, first, c.kernel_width);
       std::fill_n(out, first * c.channels, 0.0F);

@@ -1,8 +1,9 @@
+#include <tbb/blocked_range.h>
 #include <tbb/parallel_for.h>
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
+#include <type_traits>
 #include <vector>
 
 #include "models/numerics/kernel_observe.h"
@@ -16,34 +17,60 @@ namespace {
 /// Products of a block: a panel of vectors of so many stays in a 512 KB cache.
 constexpr std::int64_t kBlock = 256;
 constexpr std::int64_t kRowGroups = 16;
+constexpr std::int64_t kElementsPerTask = 16 * 1024;
 
-/// Rows first .. first + count - 1 of a matrix, times a power of two, in another type.
+/// Element (k, i) of a block is data[k * k_stride + i * stride].
 template <typename T>
-void load_rows(const OperandView& view, std::int64_t first, std::int64_t count, T scale, T* out) {
+struct Block {
+  const T* data = nullptr;
+  std::int64_t k_stride = 0, stride = 1;
+};
+
+template <typename T>
+void load_row(const OperandView& view, std::int64_t row, T* line) {
   const std::int64_t width = view.columns();
-  tbb::parallel_for(std::int64_t{0}, count, [&](std::int64_t row) {
-    T* line = out + row * width;
-    if (!view.is_patches()) {
-      const std::int64_t start = (first + row) * view.row_stride();
-      const std::int64_t stride = view.column_stride();
-      for (std::int64_t i = 0; i < width; ++i) {
-        const std::int64_t index = start + i * stride;
-        line[i] = scale * (view.is_double() ? static_cast<T>(view.double_data()[index])
-                                            : static_cast<T>(view.float_data()[index]));
-      }
-    } else if (view.is_transposed_patches()) {
-      for (std::int64_t i = 0; i < width; ++i) {
-        line[i] = scale * static_cast<T>(view.at(first + row, i));
-      }
+  if (view.is_patches() && !view.is_transposed_patches()) {
+    if constexpr (std::is_same_v<T, float>) {
+      copy_patch_row(view.convolution(), view.float_data(), row, line);
     } else {
-      thread_local std::vector<float> patch;
-      patch.resize(static_cast<std::size_t>(width));
-      copy_patch_row(view.convolution(), view.float_data(), first + row, patch.data());
-      for (std::int64_t i = 0; i < width; ++i) {
-        line[i] = scale * static_cast<T>(patch[static_cast<std::size_t>(i)]);
-      }
+      std::vector<float> patch(static_cast<std::size_t>(width));
+      copy_patch_row(view.convolution(), view.float_data(), row, patch.data());
+      std::copy(patch.begin(), patch.end(), line);
     }
-  });
+    return;
+  }
+  for (std::int64_t i = 0; i < width; ++i) line[i] = static_cast<T>(view.at(row, i));
+}
+
+/// Rows first .. first + count - 1 of a matrix, times a power of two: in place where that changes
+/// nothing, else in `storage`.
+template <typename T>
+Block<T> load_block(const OperandView& view, std::int64_t first, std::int64_t count, T scale,
+                    T* storage) {
+  const T* in_place = nullptr;
+  if constexpr (std::is_same_v<T, float>) {
+    in_place = view.float_data();
+  } else {
+    in_place = view.double_data();
+  }
+  if (in_place != nullptr && !view.is_patches() && scale == 1) {
+    return {in_place + first * view.row_stride(), view.row_stride(), view.column_stride()};
+  }
+  const std::int64_t width = view.columns();
+  const auto grain = static_cast<std::size_t>(
+      std::max<std::int64_t>(1, kElementsPerTask / std::max<std::int64_t>(1, width)));
+  tbb::parallel_for(
+      tbb::blocked_range<std::int64_t>(0, count, grain),
+      [&](const tbb::blocked_range<std::int64_t>& range) {
+        for (std::int64_t row = range.begin(); row < range.end(); ++row) {
+          T* line = storage + row * width;
+          load_row(view, first + row, line);
+          if (scale == 1) continue;
+          for (std::int64_t i = 0; i < width; ++i) line[i] *= scale;
+        }
+      },
+      tbb::simple_partitioner());
+  return {storage, width, 1};
 }
 
 /// Which operand gives the factors that are listed; the other one gives the vectors. Both as K x
@@ -84,7 +111,8 @@ class SparseCounting {
  private:
   void pack_vectors(std::int64_t first, std::int64_t count);
   void pack_factors(std::int64_t first, std::int64_t count);
-  void list_factors(std::int64_t factor, std::int64_t first, std::int64_t count);
+  void list_factors(const Block<T>& block, std::int64_t factor, std::int64_t first,
+                    std::int64_t count);
   void count_block();
   std::optional<GemmStatistics> collect() const;
 
@@ -157,30 +185,31 @@ std::optional<GemmStatistics> SparseCounting<T>::run() {
 
 template <typename T>
 void SparseCounting<T>::pack_vectors(std::int64_t first, std::int64_t count) {
-  load_rows<T>(sides_.vectors, first, count, sides_.swapped ? T{1} : scale_, block_.data());
+  const Block<T> block =
+      load_block<T>(sides_.vectors, first, count, sides_.swapped ? T{1} : scale_, block_.data());
   const std::int64_t columns = kernel_.columns;
   tbb::parallel_for(std::int64_t{0}, panels_, [&](std::int64_t panel) {
     const std::int64_t valid = std::min(columns, vectors_ - panel * columns);
+    std::vector<T> line(static_cast<std::size_t>(columns));
     for (std::int64_t k = 0; k < count; ++k) {
-      const T* from = block_.data() + k * vectors_ + panel * columns;
-      T* to = packed_.data() + (panel * kBlock + k) * columns;
-      double* wide = wide_.data() + (panel * kBlock + k) * columns;
-      std::int32_t nonzeros = 0;
-      for (std::int64_t c = 0; c < valid; ++c) {
-        nonzeros += static_cast<std::int32_t>(from[c] != 0);
-        to[c] = from[c];
-        wide[c] = static_cast<double>(from[c]);
+      const T* from = block.data + k * block.k_stride + panel * columns * block.stride;
+      if (block.stride != 1) {
+        for (std::int64_t c = 0; c < valid; ++c) {
+          line[static_cast<std::size_t>(c)] = from[c * block.stride];
+        }
+        from = line.data();
       }
-      std::fill(to + valid, to + columns, T{0});
-      std::fill(wide + valid, wide + columns, 0.0);
-      nonzeros_[static_cast<std::size_t>(panel * kBlock + k)] = nonzeros;
+      const std::int64_t packed = panel * kBlock + k;
+      nonzeros_[static_cast<std::size_t>(packed)] = kernel_.pack(
+          from, valid, columns, packed_.data() + packed * columns, wide_.data() + packed * columns);
     }
   });
 }
 
 template <typename T>
 void SparseCounting<T>::pack_factors(std::int64_t first, std::int64_t count) {
-  load_rows<T>(sides_.factors, first, count, sides_.swapped ? scale_ : T{1}, block_.data());
+  const Block<T> block =
+      load_block<T>(sides_.factors, first, count, sides_.swapped ? scale_ : T{1}, block_.data());
   runs_ = 0;
   if (chunk_length_ > 0) {
     runs_ = (first + count) / chunk_length_ - first / chunk_length_;
@@ -189,15 +218,23 @@ void SparseCounting<T>::pack_factors(std::int64_t first, std::int64_t count) {
   } else {
     runs_ = 1;
   }
-  tbb::parallel_for(std::int64_t{0}, factors_,
-                    [&](std::int64_t factor) { list_factors(factor, first, count); });
+  const auto grain = static_cast<std::size_t>(kElementsPerTask / kBlock);
+  tbb::parallel_for(
+      tbb::blocked_range<std::int64_t>(0, factors_, grain),
+      [&](const tbb::blocked_range<std::int64_t>& range) {
+        for (std::int64_t factor = range.begin(); factor < range.end(); ++factor) {
+          list_factors(block, factor, first, count);
+        }
+      },
+      tbb::simple_partitioner());
 }
 
 template <typename T>
-void SparseCounting<T>::list_factors(std::int64_t factor, std::int64_t first, std::int64_t count) {
+void SparseCounting<T>::list_factors(const Block<T>& block, std::int64_t factor, std::int64_t first,
+                                     std::int64_t count) {
   ObservedFactor<T>* list = listed_.data() + factor * kBlock;
   ObservedRun* run = run_storage_.data() + factor * (kBlock + 1);
-  const T* values = block_.data() + factor;
+  const T* values = block.data + factor * block.stride;
   std::int32_t n = 0;
   for (std::int64_t k = 0; k < count; ++run) {
     const std::int64_t to_end =
@@ -205,9 +242,9 @@ void SparseCounting<T>::list_factors(std::int64_t factor, std::int64_t first, st
     const std::int64_t end = std::min(count, k + to_end);
     run->begin = n;
     for (; k < end; ++k) {
-      list[n].value = values[k * factors_];
-      list[n].k = static_cast<std::int32_t>(k);
-      n += static_cast<std::int32_t>(values[k * factors_] != 0);
+      const T value = values[k * block.k_stride];
+      list[n] = {value, static_cast<std::int32_t>(k)};
+      n += static_cast<std::int32_t>(value != 0);
     }
     run->end = n;
     run->ends_chunk =
