@@ -52,7 +52,7 @@ class ObservedRows {
     tbb::parallel_for(std::size_t{0}, rows.size(), [&](std::size_t i) {
       float* line = floats_.data() + i * static_cast<std::size_t>(shape.k);
       if (positions) {
-        copy_patch_row(a.convolution(), a.float_data(), rows[i], line);
+        copy_patch_rows(a.convolution(), a.float_data(), rows[i], 1, line);
       } else {
         for (std::int64_t k = 0; k < shape.k; ++k) line[k] = static_cast<float>(a.at(rows[i], k));
       }

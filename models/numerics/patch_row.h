@@ -6,8 +6,9 @@
 
 namespace narrowmac {
 
-/// Writes row `row` of a patch matrix: kernel row, kernel column, channel, slowest first.
-void copy_patch_row(const ConvolutionPatches& patches, const float* tensor, std::int64_t row,
-                    float* out);
+/// Writes rows first .. first + count - 1 of a patch matrix, one after the other: kernel row,
+/// kernel column, channel, slowest first.
+void copy_patch_rows(const ConvolutionPatches& patches, const float* tensor, std::int64_t first,
+                     std::int64_t count, float* out);
 
 }  // namespace narrowmac

@@ -27,19 +27,23 @@ struct Block {
 };
 
 template <typename T>
-void load_row(const OperandView& view, std::int64_t row, T* line) {
+void load_rows(const OperandView& view, std::int64_t first, std::int64_t count, T* out) {
   const std::int64_t width = view.columns();
   if (view.is_patches() && !view.is_transposed_patches()) {
     if constexpr (std::is_same_v<T, float>) {
-      copy_patch_row(view.convolution(), view.float_data(), row, line);
+      copy_patch_rows(view.convolution(), view.float_data(), first, count, out);
     } else {
-      std::vector<float> patch(static_cast<std::size_t>(width));
-      copy_patch_row(view.convolution(), view.float_data(), row, patch.data());
-      std::copy(patch.begin(), patch.end(), line);
+      std::vector<float> patches(static_cast<std::size_t>(count * width));
+      copy_patch_rows(view.convolution(), view.float_data(), first, count, patches.data());
+      std::copy(patches.begin(), patches.end(), out);
     }
     return;
   }
-  for (std::int64_t i = 0; i < width; ++i) line[i] = static_cast<T>(view.at(row, i));
+  for (std::int64_t row = 0; row < count; ++row) {
+    for (std::int64_t i = 0; i < width; ++i) {
+      out[row * width + i] = static_cast<T>(view.at(first + row, i));
+    }
+  }
 }
 
 /// Rows first .. first + count - 1 of a matrix, times a power of two: in place where that changes
@@ -62,12 +66,11 @@ Block<T> load_block(const OperandView& view, std::int64_t first, std::int64_t co
   tbb::parallel_for(
       tbb::blocked_range<std::int64_t>(0, count, grain),
       [&](const tbb::blocked_range<std::int64_t>& range) {
-        for (std::int64_t row = range.begin(); row < range.end(); ++row) {
-          T* line = storage + row * width;
-          load_row(view, first + row, line);
-          if (scale == 1) continue;
-          for (std::int64_t i = 0; i < width; ++i) line[i] *= scale;
-        }
+        T* out = storage + range.begin() * width;
+        const std::int64_t rows = range.end() - range.begin();
+        load_rows(view, first + range.begin(), rows, out);
+        if (scale == 1) return;
+        for (std::int64_t i = 0; i < rows * width; ++i) out[i] *= scale;
       },
       tbb::simple_partitioner());
   return {storage, width, 1};

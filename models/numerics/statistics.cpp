@@ -1,5 +1,8 @@
 #include "models/numerics/statistics.h"
 
+#include <array>
+#include <cstddef>
+
 namespace narrowmac {
 namespace {
 
@@ -8,18 +11,35 @@ std::optional<double> fraction(std::int64_t part, std::int64_t whole) {
   return static_cast<double>(part) / static_cast<double>(whole);
 }
 
+/// Partial sums of a row of outputs: their number is part of the result, so it is no vector's
+/// width.
+constexpr std::size_t kPartialSums = 8;
+
+/// The sum of element(i) for i = 0 .. count - 1.
+template <typename Element>
+double sum_of(std::size_t count, const Element& element) {
+  std::array<double, kPartialSums> partial{};
+  std::size_t i = 0;
+  for (; i + kPartialSums <= count; i += kPartialSums) {
+    for (std::size_t lane = 0; lane < kPartialSums; ++lane) partial[lane] += element(i + lane);
+  }
+  double sum = 0;
+  for (const double part : partial) sum += part;
+  for (; i < count; ++i) sum += element(i);
+  return sum;
+}
+
 /// In two passes, from the first value: equal values have no variance at all.
 Moments moments_of(std::span<const double> values) {
   Moments moments;
   if (values.empty()) return moments;
-  const auto count = static_cast<double>(values.size());
-  double sum = 0;
-  for (const double x : values) sum += x - values.front();
+  const double first = values.front();
+  const double sum = sum_of(values.size(), [&](std::size_t i) { return values[i] - first; });
   moments.count = static_cast<std::int64_t>(values.size());
-  moments.mean = values.front() + sum / count;
-  for (const double x : values) {
-    moments.squared_deviations += (x - moments.mean) * (x - moments.mean);
-  }
+  moments.mean = first + sum / static_cast<double>(values.size());
+  moments.squared_deviations = sum_of(values.size(), [&](std::size_t i) {
+    return (values[i] - moments.mean) * (values[i] - moments.mean);
+  });
   return moments;
 }
 
@@ -61,10 +81,10 @@ void GemmStatistics::add_outputs(std::span<const double> narrow_values,
                                  std::span<const double> exact_values) {
   narrow += moments_of(narrow_values);
   exact += moments_of(exact_values);
-  for (std::size_t i = 0; i < narrow_values.size(); ++i) {
+  squared_error += sum_of(narrow_values.size(), [&](std::size_t i) {
     const double error = narrow_values[i] - exact_values[i];
-    squared_error += error * error;
-  }
+    return error * error;
+  });
 }
 
 GemmStatistics& GemmStatistics::operator+=(const GemmStatistics& other) {

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <vector>
 
 namespace narrowmac {
 namespace {
@@ -38,6 +39,28 @@ TEST(Moments, EqualValuesHaveNoVarianceAtAll) {
   for (int i = 0; i < 3; ++i) other.add(0.1);
   moments += other;
   EXPECT_EQ(moments.variance(), 0.0);
+}
+
+TEST(GemmStatistics, ARowOfOutputsCountsLikeItsOutputsOneByOne) {
+  for (const std::size_t count : {1U, 7U, 8U, 29U}) {
+    std::vector<double> narrow, exact;
+    GemmStatistics one_by_one;
+    for (std::size_t i = 0; i < count; ++i) {
+      narrow.push_back(1e6 + std::sin(static_cast<double>(i)));
+      exact.push_back(narrow.back() + 0.01 * std::cos(static_cast<double>(3 * i)));
+      one_by_one.add_output(narrow.back(), exact.back());
+    }
+    GemmStatistics row;
+    row.add_outputs(narrow, exact);
+    EXPECT_EQ(row.outputs(), one_by_one.outputs());
+    EXPECT_NEAR(row.narrow.mean, one_by_one.narrow.mean, 1e-9);
+    EXPECT_NEAR(row.narrow.squared_deviations, one_by_one.narrow.squared_deviations, 1e-8);
+    EXPECT_NEAR(row.exact.squared_deviations, one_by_one.exact.squared_deviations, 1e-8);
+    EXPECT_NEAR(row.squared_error, one_by_one.squared_error, 1e-15);
+  }
+  GemmStatistics constant;
+  constant.add_outputs(std::vector<double>(11, 0.1), std::vector<double>(11, 0.3));
+  EXPECT_EQ(constant.variance_narrow(), 0.0);
 }
 
 TEST(GemmStatistics, WhatIsUndefinedIsNull) {
