@@ -6,6 +6,7 @@
 #include <tbb/task_arena.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <limits>
 #include <optional>
@@ -44,7 +45,7 @@ std::int64_t block_channels(const GradientLayout& layout, const StreamKernel<flo
 
 /// Vector operations of a layout if the scalars' share of zeros is `zero_share`.
 double layout_cost(const GradientLayout& layout, const StreamKernel<float>& kernel,
-                   double zero_share, std::int64_t chunk_length) {
+                   double zero_share, double product_cost, std::int64_t chunk_length) {
   const auto images = static_cast<double>(layout.problem.patches.images);
   const auto channels = static_cast<double>(layout.scalar_channels);
   const bool chunked = chunk_length > 0;
@@ -52,7 +53,7 @@ double layout_cost(const GradientLayout& layout, const StreamKernel<float>& kern
   double cost = 0;
   for (const GradientPass& pass : layout.passes) {
     const double pixels = static_cast<double>(pass.rows * pass.columns) * images;
-    const double products = pixels * channels * (1 - zero_share);
+    const double products = pixels * channels * (1 - zero_share) * product_cost;
     if (lists_pay(pass, kernel, chunked)) {
       const auto vectors = static_cast<double>(list_vectors(pass.vectors(), kernel));
       cost += products * vectors + pixels * channels / kernel.lanes * kLookCost;
@@ -67,13 +68,33 @@ double layout_cost(const GradientLayout& layout, const StreamKernel<float>& kern
   return cost + static_cast<double>(layout.vectors()) * channels * chunks * kFlushCost;
 }
 
+/// Cost of a product, of one in a register tile that rounds: three instructions. Tiles let the
+/// multiply-add itself round to fixed point, lists need their loads.
+struct ProductCosts {
+  double tile, list;
+};
+
+ProductCosts product_costs(LaneRounding rounding) {
+  switch (rounding) {
+    case LaneRounding::None:
+    case LaneRounding::Quantum:
+      return {0.4, 1};
+    case LaneRounding::Significand:
+      return {1, 1};
+    case LaneRounding::Repaired:
+      return {5.0 / 3, 5.0 / 3};
+    default:
+      return {7.0 / 3, 7.0 / 3};
+  }
+}
+
 double tile_cost(const GemmShape& shape, const GemmPlan& plan, int lanes) {
   const TileKernel<float> tile = select_tile<float>(shape.n, plan.first.rounding, LaneBound::None);
   const auto tiles = [](std::int64_t outputs, int side) {
     return static_cast<double>((outputs + side - 1) / side * side);
   };
   return tiles(shape.m, tile.rows) * tiles(shape.n, tile.columns) / lanes *
-         static_cast<double>(shape.k) * kTileCost;
+         static_cast<double>(shape.k) * kTileCost * product_costs(plan.first.rounding).tile;
 }
 
 bool fits_offsets(const GradientLayout& layout, int lanes) {
@@ -87,28 +108,82 @@ bool has_margins(const GradientProblem& problem) {
   return c.kernel_height > 1 || c.kernel_width > 1 || c.offset_y != 0 || c.offset_x != 0;
 }
 
-void store_block(const GemmProblem& problem, const GemmPlan& plan, const GradientSetup& setup,
-                 const GradientBlock& block, std::int64_t channel, std::int64_t pass,
-                 const OutputView& out) {
-  const double unscale = std::ldexp(1.0, -setup.scale_exponent);
-  Recompute recompute = plan.infinite_results ? Recompute::NotANumber : Recompute::NonFinite;
-  if (plan.zero_products != ZeroProducts::ChangeNothing)
-    recompute = Recompute::NonFiniteOrMinusZero;
-  const GradientLayout& layout = setup.layout;
-  const float* values = block.results(channel, pass);
-  const ConvolutionPatches& c = layout.problem.patches;
-  for (const SumGroup& group : layout.passes[static_cast<std::size_t>(pass)].groups) {
-    const float* line = values + std::int64_t{group.first_vector} * setup.kernel.lanes;
-    if (layout.scalars == GradientScalars::A) {
-      store_outputs(problem, out, group.first_row + channel, 0, layout.problem.n, line, unscale,
-                    recompute);
-      continue;
-    }
-    for (std::int64_t r = 0; r < c.kernel_width * c.channels; ++r) {
-      store_outputs(problem, out, group.first_row + r, channel, 1, line + r, unscale, recompute);
+/// Stores what a block of scalar channels has summed: rows of channels, or columns.
+class BlockStore {
+ public:
+  BlockStore(const GemmProblem& problem, const GemmPlan& plan, const GradientSetup& setup,
+             const OutputView& out)
+      : problem_(problem),
+        setup_(setup),
+        out_(out),
+        unscale_(std::ldexp(1.0, -setup.scale_exponent)),
+        recompute_(plan.infinite_results ? Recompute::NotANumber : Recompute::NonFinite),
+        allowed_(problem.shape().m * problem.shape().n / 512 + 16) {
+    if (plan.zero_products != ZeroProducts::ChangeNothing) {
+      recompute_ = Recompute::NonFiniteOrMinusZero;
     }
   }
-}
+
+  /// A result that the reference must recompute costs as much as hundreds of others: where there
+  /// are many, the GEMM gives up.
+  [[nodiscard]] bool gave_up() const { return recomputed_.load() > allowed_; }
+
+  void store(const GradientBlock& block, std::int64_t first, std::int64_t end) {
+    const GradientLayout& layout = setup_.layout;
+    for (std::int64_t pass = 0; pass < std::ssize(layout.passes); ++pass) {
+      for (const SumGroup& group : layout.passes[static_cast<std::size_t>(pass)].groups) {
+        const std::int64_t offset = std::int64_t{group.first_vector} * setup_.kernel.lanes;
+        if (layout.scalars == GradientScalars::B) {
+          store_columns(block, group.first_row, offset, first, end);
+          continue;
+        }
+        for (std::int64_t channel = first; channel < end; ++channel) {
+          store_run(group.first_row + channel, 0, layout.problem.n,
+                    block.results(channel, pass) + offset);
+        }
+      }
+    }
+  }
+
+ private:
+  /// The outputs of a kernel row, whose channels lie along the vectors.
+  void store_columns(const GradientBlock& block, std::int64_t first_row, std::int64_t offset,
+                     std::int64_t first, std::int64_t end) {
+    constexpr std::int64_t kRows = 16;
+    const ConvolutionPatches& c = setup_.layout.problem.patches;
+    const std::int64_t rows = c.kernel_width * c.channels;
+    const std::int64_t columns = end - first;
+    std::vector<float> lines(static_cast<std::size_t>(kRows * columns));
+    for (std::int64_t row = 0; row < rows; row += kRows) {
+      const std::int64_t count = std::min(kRows, rows - row);
+      for (std::int64_t column = 0; column < columns; ++column) {
+        const float* from = block.results(first + column, 0) + offset + row;
+        float* to = lines.data() + column;
+        for (std::int64_t r = 0; r < count; ++r) to[r * columns] = from[r];
+      }
+      for (std::int64_t r = 0; r < count; ++r) {
+        store_run(first_row + row + r, first, columns, lines.data() + r * columns);
+      }
+    }
+  }
+
+  void store_run(std::int64_t row, std::int64_t column, std::int64_t count, const float* values) {
+    const std::int64_t first = row * out_.row_stride + column;
+    if (store_values(out_, first, count, values, unscale_, recompute_)) return;
+    std::int64_t missing = 0;
+    for (std::int64_t c = 0; c < count; ++c) missing += is_final(values[c], recompute_) ? 0 : 1;
+    if (recomputed_.fetch_add(missing) + missing > allowed_) return;
+    store_outputs(problem_, out_, row, column, count, values, unscale_, recompute_);
+  }
+
+  const GemmProblem& problem_;
+  const GradientSetup& setup_;
+  const OutputView& out_;
+  double unscale_;
+  Recompute recompute_;
+  std::int64_t allowed_;
+  std::atomic<std::int64_t> recomputed_ = 0;
+};
 
 /// Taps that meet no pixel have products of zeros only.
 void store_untouched(const GradientSetup& setup, const GemmShape& shape, const OutputView& out) {
@@ -126,7 +201,7 @@ void store_untouched(const GradientSetup& setup, const GemmShape& shape, const O
   }
 }
 
-void run_blocks(const GemmProblem& problem, const GemmPlan& plan, GradientScalars scalars,
+bool run_blocks(const GemmProblem& problem, const GemmPlan& plan, GradientScalars scalars,
                 const OutputView& out) {
   const GradientSetup setup(problem, plan, scalars);
   const GradientLayout& layout = setup.layout;
@@ -139,19 +214,17 @@ void run_blocks(const GemmProblem& problem, const GemmPlan& plan, GradientScalar
   std::int64_t blocks = (channels + largest - 1) / largest;
   // As many blocks for every thread, if there are channels enough; bits do not depend on it.
   blocks = std::min(channels, (blocks + threads - 1) / threads * threads);
+  BlockStore store(problem, plan, setup, out);
   tbb::parallel_for(std::int64_t{0}, blocks, [&](std::int64_t index) {
     const std::int64_t first = index * channels / blocks;
     const std::int64_t end = (index + 1) * channels / blocks;
-    const std::int64_t passes = std::ssize(layout.passes);
+    if (store.gave_up()) return;
     GradientBlock block(setup, first, end - first);
     block.run();
-    for (std::int64_t channel = first; channel < end; ++channel) {
-      for (std::int64_t pass = 0; pass < passes; ++pass) {
-        store_block(problem, plan, setup, block, channel, pass, out);
-      }
-    }
+    store.store(block, first, end);
   });
   store_untouched(setup, problem.shape(), out);
+  return !store.gave_up();
 }
 
 /// The layout of a kernel that applies; empty if it does not.
@@ -191,8 +264,8 @@ GradientChoice choose_gradient_kernel(const GemmProblem& problem, const GemmPlan
     const std::optional<GradientLayout> layout = layout_of(problem, plan, kernel);
     if (!layout) continue;
     const bool from_a = kernel == GradientKernel::ScalarsA;
-    const double cost =
-        layout_cost(*layout, stream, (from_a ? plan.a : plan.b).zero_share(), chunk);
+    const double cost = layout_cost(*layout, stream, (from_a ? plan.a : plan.b).zero_share(),
+                                    product_costs(plan.first.rounding).list, chunk);
     costs += fmt::format(", {:.3g} from the non-zero {}", cost, from_a ? "X" : "dY");
     if (cost >= best) continue;
     best = cost;
@@ -212,10 +285,11 @@ bool gradient_kernel_applies(const GemmProblem& problem, const GemmPlan& plan,
   return layout_of(problem, plan, kernel).has_value();
 }
 
-void run_gradient_kernel(const GemmProblem& problem, const GemmPlan& plan, GradientKernel kernel,
+bool run_gradient_kernel(const GemmProblem& problem, const GemmPlan& plan, GradientKernel kernel,
                          const OutputView& out) {
-  run_blocks(problem, plan,
-             kernel == GradientKernel::ScalarsA ? GradientScalars::A : GradientScalars::B, out);
+  return run_blocks(problem, plan,
+                    kernel == GradientKernel::ScalarsA ? GradientScalars::A : GradientScalars::B,
+                    out);
 }
 
 }  // namespace narrowmac

@@ -28,8 +28,9 @@ GradientChoice choose_gradient_kernel(const GemmProblem& problem, const GemmPlan
 bool gradient_kernel_applies(const GemmProblem& problem, const GemmPlan& plan,
                              GradientKernel kernel);
 
-/// Runs a planned GEMM with a kernel that applies.
-void run_gradient_kernel(const GemmProblem& problem, const GemmPlan& plan, GradientKernel kernel,
+/// Runs a planned GEMM with a kernel that applies; false if it gave up, because the reference would
+/// have to recompute too many outputs.
+bool run_gradient_kernel(const GemmProblem& problem, const GemmPlan& plan, GradientKernel kernel,
                          const OutputView& out);
 
 }  // namespace narrowmac

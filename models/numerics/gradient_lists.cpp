@@ -31,7 +31,9 @@ class ListRunner final : public PassRunner {
   void fill(std::int64_t first_image, std::int64_t first_row, std::int64_t end_row);
   void find_cuts(std::int64_t rows_before, std::int64_t first_row, std::int64_t end_row);
   void list_channels();
-  void multiply(const float* grid) const;
+  void multiply(const float* grid);
+  void set_list(ListRun<float>& run, int list, std::int64_t position, std::int64_t first_sum);
+  void sort_channels();
 
   const GradientSetup& setup_;
   const GradientPass& pass_;
@@ -47,6 +49,8 @@ class ListRunner final : public PassRunner {
   std::vector<std::int32_t> cuts_;  ///< pixels before each segment's end
   int chunk_cuts_ = 0;              ///< so many first segments end a chunk
   std::vector<std::int32_t> ends_;  ///< channels x segments: entries before each segment's end
+  std::vector<std::int32_t> none_;  ///< ends of an empty list
+  std::vector<std::int64_t> order_;
 };
 
 ListRunner::ListRunner(const GradientSetup& setup, const GradientPass& pass,
@@ -62,11 +66,13 @@ ListRunner::ListRunner(const GradientSetup& setup, const GradientPass& pass,
     for (int v = 0; v < pass.strip_vectors; ++v) offsets_.push_back(strip + v * lanes);
   }
   std::int64_t vectors = 0;
-  for (const int width : widths_) vectors += kListVectors[width];
+  for (const int width : widths_) vectors += setup.kernel.list_kernels[width].vectors;
   // The last run's vectors beyond the pass's own are computed and not used.
   offsets_.resize(static_cast<std::size_t>(vectors), offsets_.front());
   channel_step_ = vectors * lanes;
-  const std::int64_t sums = channels * channel_step_;
+  for (std::int64_t channel = 0; channel < channels; ++channel) order_.push_back(channel);
+  // One more channel for the sums of empty lists.
+  const std::int64_t sums = (channels + 1) * channel_step_;
   sums_ = LaneBuffer<float>(sums);
   std::fill_n(sums_.data(), sums, 0.0F);
   if (setup.chunk_length > 0) {
@@ -84,7 +90,8 @@ ListRunner::ListRunner(const GradientSetup& setup, const GradientPass& pass,
 }
 
 void ListRunner::find_band_rows() {
-  const std::int64_t widest = kListVectors[widths_.front()] * std::int64_t{setup_.kernel.lanes};
+  const std::int64_t widest =
+      std::int64_t{setup_.kernel.list_kernels[widths_.front()].vectors} * setup_.kernel.lanes;
   const std::int64_t pixel =
       pass_.rows * pass_.columns == 1 ? widest : std::min(widest, pass_.vector_row / pass_.columns);
   const std::int64_t pixels =
@@ -99,6 +106,7 @@ void ListRunner::run(const float* grid, std::int64_t first_image, std::int64_t i
     fill(first_image, first, end);
     find_cuts(first_image * pass_.rows, first, end);
     list_channels();
+    if (first == 0) sort_channels();
     multiply(grid);
   }
 }
@@ -163,57 +171,84 @@ void ListRunner::list_channels() {
   }
 }
 
-void ListRunner::multiply(const float* grid) const {
-  const std::int64_t lanes = setup_.kernel.lanes;
+void ListRunner::multiply(const float* grid) {
   ListRun<float> run;
   run.segments = static_cast<int>(cuts_.size());
   run.chunk_ends = chunk_cuts_;
   run.grid = grid;
   run.offsets = offsets_.data();
+  none_.assign(cuts_.size(), 0);
   std::int64_t first_sum = 0;
   for (const int width : widths_) {
-    for (std::int64_t channel = 0; channel < channels_; ++channel) {
-      run.list = {values_.data() + channel * list_step_, vectors_.data() + channel * list_step_};
-      run.ends = ends_.data() + channel * run.segments;
-      if (run.ends[run.segments - 1] == 0 && chunk_cuts_ == 0) continue;
-      run.sums = sums_.data() + channel * channel_step_ + first_sum;
-      if (setup_.chunk_length > 0)
-        run.totals = totals_.data() + channel * channel_step_ + first_sum;
-      setup_.kernel.run_list[width](setup_.first, setup_.second, run);
+    const ListKernel<float>& kernel = setup_.kernel.list_kernels[width];
+    for (std::int64_t first = 0; first < channels_; first += kernel.lists) {
+      for (int l = 0; l < kernel.lists; ++l) set_list(run, l, first + l, first_sum);
+      kernel.run(setup_.first, setup_.second, run);
     }
-    run.offsets += kListVectors[width];
-    first_sum += kListVectors[width] * lanes;
+    run.offsets += kernel.vectors;
+    first_sum += std::int64_t{kernel.vectors} * setup_.kernel.lanes;
   }
 }
 
-std::int64_t width_of(const std::vector<int>& widths) {
-  std::int64_t vectors = 0;
-  for (const int width : widths) vectors += kListVectors[width];
-  return vectors;
+/// Beyond the last channel: an empty list, whose sums are not used.
+void ListRunner::set_list(ListRun<float>& run, int list, std::int64_t position,
+                          std::int64_t first_sum) {
+  std::int64_t sums = channels_ * channel_step_;
+  if (position < channels_) {
+    const std::int64_t channel = order_[static_cast<std::size_t>(position)];
+    run.lists[list] = {values_.data() + channel * list_step_,
+                       vectors_.data() + channel * list_step_};
+    run.ends[list] = ends_.data() + channel * run.segments;
+    sums = channel * channel_step_ + first_sum;
+  } else {
+    run.lists[list] = {values_.data(), vectors_.data()};
+    run.ends[list] = none_.data();
+  }
+  run.sums[list] = sums_.data() + sums;
+  if (setup_.chunk_length > 0) run.totals[list] = totals_.data() + sums;
+}
+
+/// Channels of similar counts go side by side.
+void ListRunner::sort_channels() {
+  const std::size_t segments = cuts_.size();
+  const auto length = [&](std::int64_t channel) {
+    return ends_[static_cast<std::size_t>(channel + 1) * segments - 1];
+  };
+  std::sort(order_.begin(), order_.end(),
+            [&](std::int64_t left, std::int64_t right) { return length(left) < length(right); });
 }
 
 }  // namespace
 
 std::vector<int> list_widths(std::int64_t vectors, const StreamKernel<float>& kernel) {
+  const auto* const begin = std::begin(kernel.list_kernels);
+  const auto* const end = std::find_if(begin, std::end(kernel.list_kernels),
+                                       [](const auto& entry) { return entry.run == nullptr; });
   std::vector<int> best;
   std::int64_t least = std::numeric_limits<std::int64_t>::max();
-  for (int main = kListWidths - 1; main >= 0; --main) {
-    if (kernel.run_list[main] == nullptr) continue;
-    std::vector<int> widths(static_cast<std::size_t>(vectors / kListVectors[main]), main);
-    const std::int64_t rest = vectors % kListVectors[main];
+  for (const auto* main = end; main != begin;) {
+    --main;
+    std::vector<int> widths(static_cast<std::size_t>(vectors / main->vectors),
+                            static_cast<int>(main - begin));
+    const std::int64_t rest = vectors % main->vectors;
+    std::int64_t total = vectors - rest;
     if (rest > 0) {
-      const auto* last = std::lower_bound(std::begin(kListVectors), std::end(kListVectors), rest);
-      widths.push_back(static_cast<int>(last - std::begin(kListVectors)));
+      const auto* last =
+          std::find_if(begin, end, [&](const auto& entry) { return entry.vectors >= rest; });
+      widths.push_back(static_cast<int>(last - begin));
+      total += last->vectors;
     }
-    if (width_of(widths) >= least) continue;
-    least = width_of(widths);
+    if (total >= least) continue;
+    least = total;
     best = std::move(widths);
   }
   return best;
 }
 
 std::int64_t list_vectors(std::int64_t vectors, const StreamKernel<float>& kernel) {
-  return width_of(list_widths(vectors, kernel));
+  std::int64_t total = 0;
+  for (const int width : list_widths(vectors, kernel)) total += kernel.list_kernels[width].vectors;
+  return total;
 }
 
 bool lists_pay(const GradientPass& pass, const StreamKernel<float>& kernel, bool chunked) {

@@ -50,7 +50,7 @@ std::unique_ptr<PassRunner> make_stream_runner(const GradientSetup& setup, const
 std::unique_ptr<PassRunner> make_list_runner(const GradientSetup& setup, const GradientPass& pass,
                                              std::int64_t first_channel, std::int64_t channels);
 
-/// Which runs of vectors a list runner takes at once: indices into kListVectors.
+/// Which runs of vectors a list runner takes at once: indices into kernel.list_kernels.
 std::vector<int> list_widths(std::int64_t vectors, const StreamKernel<float>& kernel);
 /// How many vectors they are: at least `vectors`.
 std::int64_t list_vectors(std::int64_t vectors, const StreamKernel<float>& kernel);

@@ -7,6 +7,8 @@
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
+#include <algorithm>
+
 #include "models/numerics/kernel_compact-inl.h"
 #include "models/numerics/kernel_tile-inl.h"
 
@@ -99,16 +101,46 @@ HWY_NOINLINE void RunStream(const LaneStep<T>& first, const StreamWork<T>& work)
   }
 }
 
+/// The same for any width of strips.
 template <LaneRounding kRounding, LaneBound kBound, typename T>
-void RunAnyStream(const LaneStep<T>& first, const StreamWork<T>& work) {
-  switch (work.strip_vectors) {
-    case 3:
-      return RunStream<kRounding, kBound, 3>(first, work);
-    case 2:
-      return RunStream<kRounding, kBound, 2>(first, work);
-    default:
-      return RunStream<kRounding, kBound, 1>(first, work);
+HWY_NOINLINE void RunAnyStream(const LaneStep<T>& first, const StreamWork<T>& work) {
+  const Lanes<T> d;
+  const StepVectors<Lanes<T>> k(d, first);
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+  for (std::int32_t e = work.begin; e < work.end; ++e) {
+    const auto value = hn::Set(d, work.stream.values[e]);
+    T* line = work.sums + work.stream.sums[e];
+    for (int s = 0; s < work.strips; ++s) {
+      const T* const strip = work.grid + work.stream.vectors[e] + work.strip_offsets[s];
+      for (int v = 0; v < work.strip_vectors; ++v) {
+        const auto vectors = hn::LoadU(d, strip + v * lanes);
+        hn::Store(Step<kRounding, kBound>(d, value, vectors, hn::Load(d, line), k), d, line);
+        line += lanes;
+      }
+    }
   }
+}
+
+/// Roundings that most designs plan have kernels of every width, the others few.
+template <LaneRounding kRounding, LaneBound kBound>
+constexpr bool is_common() {
+  return kBound == LaneBound::None &&
+         (kRounding == LaneRounding::Significand || kRounding == LaneRounding::Repaired);
+}
+
+template <LaneRounding kRounding, LaneBound kBound>
+void RunStreams(const LaneStep<float>& first, const StreamWork<float>& work) {
+  if constexpr (is_common<kRounding, kBound>()) {
+    switch (work.strip_vectors) {
+      case 3:
+        return RunStream<kRounding, kBound, 3>(first, work);
+      case 2:
+        return RunStream<kRounding, kBound, 2>(first, work);
+      default:
+        break;
+    }
+  }
+  RunAnyStream<kRounding, kBound>(first, work);
 }
 
 void FlushSums(const LaneStep<float>& second, const FlushWork<float>& work) {
@@ -183,59 +215,103 @@ std::int32_t AppendNonzeros(const float* scalars, const std::int32_t* offsets, s
   return length;
 }
 
-/// Sums in registers for all of a list; at a chunk's end they pass through memory.
-template <LaneRounding kRounding, LaneBound kBound, int kVectors, typename T>
-HWY_NOINLINE void RunList(const LaneStep<T>& first, const LaneStep<T>& second,
-                          const ListRun<T>& run) {
+/// One entry of a list.
+template <LaneRounding kRounding, LaneBound kBound, int kVectors, class D, class V, typename T>
+HWY_INLINE void MultiplyEntry(D d, const ListRun<T>& run, const ScalarList<T>& list,
+                              std::int32_t entry, const StepVectors<D>& k, V* acc) {
+  const V value = hn::Set(d, list.values[entry]);
+  const T* const grid = run.grid + list.vectors[entry];
+  HWY_UNROLL(18)
+  for (int v = 0; v < kVectors; ++v) {
+    acc[v] = Step<kRounding, kBound>(d, value, hn::LoadU(d, grid + run.offsets[v]), acc[v], k);
+  }
+}
+
+/// Adds sums in memory to the second accumulator.
+template <typename T>
+HWY_NOINLINE void AddSums(const LaneStep<T>& second, const T* sums, T* totals, int vectors) {
+  const Lanes<T> d;
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+  for (int v = 0; v < vectors; ++v) {
+    T* const total = totals + v * lanes;
+    hn::Store(AddChunk(d, hn::Load(d, sums + v * lanes), hn::Load(d, total), second), d, total);
+  }
+}
+
+/// Sums in registers for all of the lists; at a chunk's end they pass through memory. Lists run
+/// side by side as far as the shortest goes.
+template <LaneRounding kRounding, LaneBound kBound, int kLists, int kVectors, typename T>
+HWY_NOINLINE void RunLists(const LaneStep<T>& first, const LaneStep<T>& second,
+                           const ListRun<T>& run) {
   const Lanes<T> d;
   using D = Lanes<T>;
   using V = hn::Vec<D>;
   const StepVectors<D> k(d, first);
   const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
-  const T* const values = run.list.values;
-  const std::int32_t* const vectors = run.list.vectors;
-  const T* grid[kVectors];
-  V acc[kVectors];
-  HWY_UNROLL(18)
-  for (int v = 0; v < kVectors; ++v) {
-    grid[v] = run.grid + run.offsets[v];
-    acc[v] = hn::Load(d, run.sums + v * lanes);
+  V acc[kLists][kVectors];
+  std::int32_t entry[kLists] = {};
+  HWY_UNROLL(4)
+  for (int l = 0; l < kLists; ++l) {
+    HWY_UNROLL(18)
+    for (int v = 0; v < kVectors; ++v) acc[l][v] = hn::Load(d, run.sums[l] + v * lanes);
   }
-  std::int32_t e = 0;
   for (int s = 0; s < run.segments; ++s) {
-    const std::int32_t end = run.ends[s];
-    for (; e < end; ++e) {
-      const V value = hn::Set(d, values[e]);
-      const std::int64_t offset = vectors[e];
-      HWY_UNROLL(18)
-      for (int v = 0; v < kVectors; ++v) {
-        acc[v] = Step<kRounding, kBound>(d, value, hn::LoadU(d, grid[v] + offset), acc[v], k);
+    std::int32_t common = run.ends[0][s] - entry[0];
+    HWY_UNROLL(4)
+    for (int l = 1; l < kLists; ++l) common = std::min(common, run.ends[l][s] - entry[l]);
+    for (std::int32_t i = 0; i < common; ++i) {
+      HWY_UNROLL(4)
+      for (int l = 0; l < kLists; ++l) {
+        MultiplyEntry<kRounding, kBound, kVectors>(d, run, run.lists[l], entry[l] + i, k, acc[l]);
       }
     }
-    if (s < run.chunk_ends) {
-      HWY_UNROLL(18)
-      for (int v = 0; v < kVectors; ++v) hn::Store(acc[v], d, run.sums + v * lanes);
-      for (int v = 0; v < kVectors; ++v) {
-        T* const total = run.totals + v * lanes;
-        const V sum = hn::Load(d, run.sums + v * lanes);
-        hn::Store(AddChunk(d, sum, hn::Load(d, total), second), d, total);
+    HWY_UNROLL(4)
+    for (int l = 0; l < kLists; ++l) {
+      entry[l] += common;
+      if constexpr (kLists > 1) {
+        for (; entry[l] < run.ends[l][s]; ++entry[l]) {
+          MultiplyEntry<kRounding, kBound, kVectors>(d, run, run.lists[l], entry[l], k, acc[l]);
+        }
       }
+    }
+    if (s >= run.chunk_ends) continue;
+    HWY_UNROLL(4)
+    for (int l = 0; l < kLists; ++l) {
       HWY_UNROLL(18)
-      for (int v = 0; v < kVectors; ++v) acc[v] = hn::Zero(d);
+      for (int v = 0; v < kVectors; ++v) {
+        hn::Store(acc[l][v], d, run.sums[l] + v * lanes);
+        acc[l][v] = hn::Zero(d);
+      }
+      AddSums(second, run.sums[l], run.totals[l], kVectors);
     }
   }
-  HWY_UNROLL(18)
-  for (int v = 0; v < kVectors; ++v) hn::Store(acc[v], d, run.sums + v * lanes);
+  HWY_UNROLL(4)
+  for (int l = 0; l < kLists; ++l) {
+    HWY_UNROLL(18)
+    for (int v = 0; v < kVectors; ++v) hn::Store(acc[l][v], d, run.sums[l] + v * lanes);
+  }
 }
 
+/// More sums where there are 32 registers.
 template <LaneRounding kRounding, LaneBound kBound>
 void SetFunctions(StreamKernel<float>& kernel) {
-  kernel.run = &RunAnyStream<kRounding, kBound, float>;
-  kernel.run_list[0] = &RunList<kRounding, kBound, kListVectors[0], float>;
-  kernel.run_list[1] = &RunList<kRounding, kBound, kListVectors[1], float>;
-  kernel.run_list[2] = &RunList<kRounding, kBound, kListVectors[2], float>;
-  if constexpr (HWY_TARGET <= HWY_AVX3) {
-    kernel.run_list[3] = &RunList<kRounding, kBound, kListVectors[3], float>;
+  constexpr bool kManyRegisters = HWY_TARGET <= HWY_AVX3;
+  constexpr int kPair = kManyRegisters ? 2 : 1;
+  constexpr int kWidest = kManyRegisters ? 18 : 12;
+  kernel.run = &RunStreams<kRounding, kBound>;
+  ListKernel<float>* next = kernel.list_kernels;
+  if constexpr (is_common<kRounding, kBound>()) {
+    *next++ = {&RunLists<kRounding, kBound, 4, 2, float>, 4, 2};
+    *next++ = {&RunLists<kRounding, kBound, 2, 4, float>, 2, 4};
+    *next++ = {&RunLists<kRounding, kBound, 2, 6, float>, 2, 6};
+    *next++ = {&RunLists<kRounding, kBound, kPair, 8, float>, kPair, 8};
+    *next++ = {&RunLists<kRounding, kBound, kPair, 9, float>, kPair, 9};
+    *next++ = {&RunLists<kRounding, kBound, 1, 12, float>, 1, 12};
+    if constexpr (kManyRegisters) *next++ = {&RunLists<kRounding, kBound, 1, 18, float>, 1, 18};
+  } else {
+    *next++ = {&RunLists<kRounding, kBound, 2, 4, float>, 2, 4};
+    *next++ = {&RunLists<kRounding, kBound, 1, 9, float>, 1, 9};
+    *next++ = {&RunLists<kRounding, kBound, 1, kWidest, float>, 1, kWidest};
   }
 }
 

@@ -101,27 +101,34 @@ using AppendFunction = std::int32_t (*)(const T* scalars, const std::int32_t* of
                                         std::int32_t count, const ScalarList<T>& list,
                                         std::int32_t length);
 
-/// A list times `vectors` vectors: vector v lies offsets[v] elements after an entry's, its sums at
-/// sums + v * lanes.
+inline constexpr int kMaxLists = 4;
+
+/// Lists side by side, each times the same vectors: vector v lies offsets[v] elements after an
+/// entry's, its sums at sums[list] + v * lanes.
 template <typename T>
 struct ListRun {
-  ScalarList<T> list;
-  const std::int32_t* ends = nullptr;  ///< entries of the list before each segment's end
+  ScalarList<T> lists[kMaxLists];
+  const std::int32_t* ends[kMaxLists] = {};  ///< entries of a list before each segment's end
   int segments = 0;
   int chunk_ends = 0;  ///< so many first segments end a chunk
   const T* grid = nullptr;
   const std::int64_t* offsets = nullptr;
-  T* sums = nullptr;
-  T* totals = nullptr;
+  T* sums[kMaxLists] = {};
+  T* totals[kMaxLists] = {};
 };
 template <typename T>
 using ListFunction = void (*)(const LaneStep<T>& first, const LaneStep<T>& second,
                               const ListRun<T>& run);
 
-/// Vectors that a list may meet at once: enough to hide the latency of a rounding, few enough for
+/// A kernel of `lists` x `vectors` sums: enough to hide the latency of a rounding, few enough for
 /// the registers.
-inline constexpr int kListVectors[] = {8, 9, 12, 18};
-inline constexpr int kListWidths = 4;
+template <typename T>
+struct ListKernel {
+  ListFunction<T> run = nullptr;
+  int lists = 0;
+  int vectors = 0;
+};
+inline constexpr int kMaxListKernels = 8;
 
 template <typename T>
 struct StreamKernel {
@@ -130,7 +137,7 @@ struct StreamKernel {
   FlushFunction<T> flush = nullptr;
   TransposeFunction<T> transpose = nullptr;
   AppendFunction<T> append = nullptr;
-  ListFunction<T> run_list[kListWidths] = {};  ///< null: too many vectors for the registers
+  ListKernel<T> list_kernels[kMaxListKernels];  ///< by ascending vectors; the rest is empty
   int lanes = 0;
 };
 

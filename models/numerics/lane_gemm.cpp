@@ -205,7 +205,9 @@ void lane_gemm(const GemmProblem& problem, const GemmPlan& plan, const OutputVie
   if (plan.path == GemmPath::Pixels) return sparse_pixel_gemm<T>(problem, plan, out);
   if constexpr (std::is_same_v<T, float>) {
     const GradientKernel gradient = choose_gradient_kernel(problem, plan).kernel;
-    if (gradient != GradientKernel::Tiles) return run_gradient_kernel(problem, plan, gradient, out);
+    if (gradient != GradientKernel::Tiles && run_gradient_kernel(problem, plan, gradient, out)) {
+      return;
+    }
   }
   const TileGrid<T> grid(problem, plan);
   const std::vector<std::int64_t> pieces =
