@@ -23,9 +23,11 @@ namespace {
 /// Bytes of sums of a block: with the stream and a few lines of the grid they stay in the L1 cache.
 constexpr std::int64_t kBlockBytes = 20480;
 /// Costs in vector operations of a list, whose sums are in registers: of a register tile's, which
-/// reads two operands from the L2 cache; of a stream's, whose sums pass through memory; to look at
-/// a vector of scalars; to add a vector of sums to the second accumulator.
+/// reads two operands from the L2 cache; of a list's whose vectors no other tap meets again; of a
+/// stream's, whose sums pass through memory; to look at a vector of scalars; to add a vector of
+/// sums to the second accumulator.
 constexpr double kTileCost = 1.15;
+constexpr double kSingleTapCost = 1.25;
 constexpr double kStreamCost = 1.4;
 constexpr double kLookCost = 6;
 constexpr double kFlushCost = 2;
@@ -55,8 +57,9 @@ double layout_cost(const GradientLayout& layout, const StreamKernel<float>& kern
     const double pixels = static_cast<double>(pass.rows * pass.columns) * images;
     const double products = pixels * channels * (1 - zero_share) * product_cost;
     if (lists_pay(pass, kernel, chunked)) {
-      const auto vectors = static_cast<double>(list_vectors(pass.vectors(), kernel));
-      cost += products * vectors + pixels * channels / kernel.lanes * kLookCost;
+      const auto vectors = static_cast<double>(list_vectors(pass, kernel));
+      cost += products * vectors * (pass.groups.size() > 1 ? 1 : kSingleTapCost) +
+              pixels * channels / kernel.lanes * kLookCost;
     } else {
       cost += products * static_cast<double>(pass.vectors()) * kStreamCost +
               pixels * std::ceil(block / kernel.lanes) * (channels / block) * kLookCost;

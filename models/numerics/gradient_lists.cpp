@@ -1,4 +1,6 @@
 // Gradient GEMMs with sums in registers: a list of scalars for every channel.
+#include <hwy/cache_control.h>
+
 #include <algorithm>
 #include <iterator>
 #include <limits>
@@ -13,6 +15,9 @@ constexpr std::int64_t kMinPixels = 64;
 constexpr std::int64_t kMaxPixels = 512;
 /// Elements of the grid that a band reads: they stay in the L1 cache.
 constexpr std::int64_t kBandElements = 6144;
+/// Vectors at once where no other tap reads them again from the L1 cache: the band's must fit
+/// there.
+constexpr int kSingleTapVectors = 9;
 /// A product whose sum passes through memory costs this many of one whose sum is in a register.
 constexpr double kMemoryCost = 1.4;
 
@@ -31,6 +36,7 @@ class ListRunner final : public PassRunner {
   void fill(std::int64_t first_image, std::int64_t first_row, std::int64_t end_row);
   void find_cuts(std::int64_t rows_before, std::int64_t first_row, std::int64_t end_row);
   void list_channels();
+  void prefetch(std::int64_t row) const;
   void multiply(const float* grid);
   void set_list(ListRun<float>& run, int list, std::int64_t position, std::int64_t first_sum);
   void sort_channels();
@@ -59,7 +65,7 @@ ListRunner::ListRunner(const GradientSetup& setup, const GradientPass& pass,
       pass_(pass),
       first_channel_(first_channel),
       channels_(channels),
-      widths_(list_widths(pass.vectors(), setup.kernel)),
+      widths_(list_widths(pass, setup.kernel)),
       chunk_ends_(setup, pass, true) {
   const std::int64_t lanes = setup.kernel.lanes;
   for (const std::int64_t strip : pass.strip_offsets) {
@@ -107,6 +113,7 @@ void ListRunner::run(const float* grid, std::int64_t first_image, std::int64_t i
     find_cuts(first_image * pass_.rows, first, end);
     list_channels();
     if (first == 0) sort_channels();
+    prefetch(first_image * pass_.rows + end);
     multiply(grid);
   }
 }
@@ -171,6 +178,20 @@ void ListRunner::list_channels() {
   }
 }
 
+/// Asks for the scalars of the band that begins with this row of all images: they come meanwhile.
+void ListRunner::prefetch(std::int64_t row) const {
+  constexpr std::int64_t kLine = 16;
+  const GradientLayout& layout = setup_.layout;
+  const std::int64_t end = std::min(row + band_rows_, layout.problem.patches.images * pass_.rows);
+  for (; row < end; ++row) {
+    const float* pixel = layout.scalar_tensor + row / pass_.rows * layout.scalar_image +
+                         pass_.scalar_first + row % pass_.rows * pass_.scalar_row + first_channel_;
+    for (std::int64_t x = 0; x < pass_.columns; ++x, pixel += pass_.scalar_pixel) {
+      for (std::int64_t c = 0; c < channels_; c += kLine) hwy::Prefetch(pixel + c);
+    }
+  }
+}
+
 void ListRunner::multiply(const float* grid) {
   ListRun<float> run;
   run.segments = static_cast<int>(cuts_.size());
@@ -220,10 +241,13 @@ void ListRunner::sort_channels() {
 
 }  // namespace
 
-std::vector<int> list_widths(std::int64_t vectors, const StreamKernel<float>& kernel) {
+std::vector<int> list_widths(const GradientPass& pass, const StreamKernel<float>& kernel) {
+  const std::int64_t vectors = pass.vectors();
+  const int widest = pass.groups.size() > 1 ? std::numeric_limits<int>::max() : kSingleTapVectors;
   const auto* const begin = std::begin(kernel.list_kernels);
-  const auto* const end = std::find_if(begin, std::end(kernel.list_kernels),
-                                       [](const auto& entry) { return entry.run == nullptr; });
+  const auto* const end = std::find_if(
+      begin, std::end(kernel.list_kernels),
+      [&](const auto& entry) { return entry.run == nullptr || entry.vectors > widest; });
   std::vector<int> best;
   std::int64_t least = std::numeric_limits<std::int64_t>::max();
   for (const auto* main = end; main != begin;) {
@@ -245,9 +269,9 @@ std::vector<int> list_widths(std::int64_t vectors, const StreamKernel<float>& ke
   return best;
 }
 
-std::int64_t list_vectors(std::int64_t vectors, const StreamKernel<float>& kernel) {
+std::int64_t list_vectors(const GradientPass& pass, const StreamKernel<float>& kernel) {
   std::int64_t total = 0;
-  for (const int width : list_widths(vectors, kernel)) total += kernel.list_kernels[width].vectors;
+  for (const int width : list_widths(pass, kernel)) total += kernel.list_kernels[width].vectors;
   return total;
 }
 
@@ -257,7 +281,7 @@ bool lists_pay(const GradientPass& pass, const StreamKernel<float>& kernel, bool
            group.shift_column == pass.groups.front().shift_column;
   };
   if (chunked && !std::all_of(pass.groups.begin(), pass.groups.end(), same_shift)) return false;
-  return static_cast<double>(list_vectors(pass.vectors(), kernel)) <=
+  return static_cast<double>(list_vectors(pass, kernel)) <=
          kMemoryCost * static_cast<double>(pass.vectors());
 }
 

@@ -51,9 +51,9 @@ std::unique_ptr<PassRunner> make_list_runner(const GradientSetup& setup, const G
                                              std::int64_t first_channel, std::int64_t channels);
 
 /// Which runs of vectors a list runner takes at once: indices into kernel.list_kernels.
-std::vector<int> list_widths(std::int64_t vectors, const StreamKernel<float>& kernel);
-/// How many vectors they are: at least `vectors`.
-std::int64_t list_vectors(std::int64_t vectors, const StreamKernel<float>& kernel);
+std::vector<int> list_widths(const GradientPass& pass, const StreamKernel<float>& kernel);
+/// How many vectors they are: at least the pass's.
+std::int64_t list_vectors(const GradientPass& pass, const StreamKernel<float>& kernel);
 /// True if lists are the faster way for a pass, and its chunks allow them.
 bool lists_pay(const GradientPass& pass, const StreamKernel<float>& kernel, bool chunked);
 

@@ -188,7 +188,7 @@ constexpr GradientKernel kKernels[] = {GradientKernel::ScalarsA, GradientKernel:
 TEST(GradientGemm, ScalarsOfEitherOperandGiveTheBitsOfTheReference) {
   Generator generator(20271);
   Tally tally;
-  for (int i = 0; i < 1500 && !HasFailure(); ++i) {
+  for (int i = 0; i < 1000 && !HasFailure(); ++i) {
     const Gradient gradient = any_gradient(generator, any_lane_design(generator));
     const GemmPlan plan = plan_of(gradient.problem);
     const std::vector<double> expected = by_reference(gradient.problem);
@@ -202,8 +202,8 @@ TEST(GradientGemm, ScalarsOfEitherOperandGiveTheBitsOfTheReference) {
   std::printf("  %lld from X, %lld from dY, %lld accumulations\n",
               static_cast<long long>(tally.runs[1]), static_cast<long long>(tally.runs[2]),
               static_cast<long long>(tally.accumulations));
-  EXPECT_GT(tally.runs[1], 400);
-  EXPECT_GT(tally.runs[2], 500);
+  EXPECT_GT(tally.runs[1], 300);
+  EXPECT_GT(tally.runs[2], 400);
   EXPECT_GT(tally.watched, 50);
   EXPECT_GT(tally.clamped, 50);
   EXPECT_GT(tally.gradual, 50);
