@@ -48,6 +48,7 @@ struct LaneStep {
   T magic = 0;            ///< Quantum: 1.5 * 2^(L-1) * quantum
   T low = std::numeric_limits<T>::lowest();
   T high = std::numeric_limits<T>::max();
+  bool positive_zero = false;  ///< fixed point: zero has no sign
   // Directed only.
   LaneIncrement increment = LaneIncrement::None;
   int dropped = 0;      ///< bits of a lane below the result's last one
@@ -57,7 +58,6 @@ struct LaneStep {
   T flush_below = 0;                                  ///< smaller results become zero
   T above_high = std::numeric_limits<T>::infinity();  ///< what results beyond low .. high become
   T below_low = -std::numeric_limits<T>::infinity();
-  bool positive_zero = false;  ///< fixed point: zero has no sign
 };
 
 /// Where the rows and columns of a tile stand in the random function.

@@ -15,7 +15,6 @@ void set_directed(LaneStep<T>& step, const Conversion& conversion, const LevelPl
   step.increment = level.increment;
   step.dropped = level.dropped;
   step.random_bits = conversion.rounding.random_bits;
-  step.positive_zero = format.is_fixed();
   if (format.is_fixed()) {
     step.offset = std::ldexp(T{1}, level.offset_exponent);
     step.offset_below = kInfinity;
@@ -48,6 +47,7 @@ LaneStep<T> lane_step(const Conversion& conversion, const LevelPlan& level, int 
   LaneStep<T> step;
   step.rounding = level.rounding;
   step.clamp = level.clamp;
+  step.positive_zero = format.is_fixed();
   if (format.is_float()) {
     const int dropped = kBits - format.precision();
     step.scale = power(dropped);
