@@ -92,7 +92,7 @@ ProductCosts product_costs(LaneRounding rounding) {
 }
 
 double tile_cost(const GemmShape& shape, const GemmPlan& plan, int lanes) {
-  const TileKernel<float> tile = select_tile<float>(shape.n, plan.first.rounding, LaneBound::None);
+  const TileKernel<float> tile = select_tile<float>(shape.n, plan.first.rounding);
   const auto tiles = [](std::int64_t outputs, int side) {
     return static_cast<double>((outputs + side - 1) / side * side);
   };

@@ -110,16 +110,13 @@ struct TileKernel {
   int columns = 0;
 };
 
-/// What a level does with results beyond its range.
+/// What a step does with results beyond the range.
 enum class LaneBound : std::uint8_t { None, Clamp, Infinity };
 
-/// The kernel of a rounding; a narrow tile where N fits one vector, else a wide one.
+/// The kernel of a rounding, which takes the bounds from its LaneStep; a narrow tile where N fits
+/// one vector, else a wide one.
 template <typename T>
-TileKernel<T> select_tile(std::int64_t n, LaneRounding rounding, LaneBound bound);
-template <typename T>
-TileKernel<T> select_tile(std::int64_t n, LaneRounding rounding, bool clamp) {
-  return select_tile<T>(n, rounding, clamp ? LaneBound::Clamp : LaneBound::None);
-}
+TileKernel<T> select_tile(std::int64_t n, LaneRounding rounding);
 
 /// Adds the sums of a tile to its totals, rounded by `step`, and empties them: the second level
 /// where it does not share the first one's direction of rounding. `work.random` is the second

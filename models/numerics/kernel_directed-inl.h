@@ -162,7 +162,7 @@ HWY_NOINLINE void RunDirected(const LaneStep<T>& first, const LaneStep<T>& /*sec
 template <LaneIncrement kIncrement, typename T>
 TileKernel<T> DirectedTile(std::int64_t n) {
   const int lanes = static_cast<int>(hn::Lanes(Lanes<T>()));
-  if (n <= lanes) return {&RunDirected<kIncrement, kMaxTileRows, 1, T>, kMaxTileRows, lanes};
+  if (n <= lanes) return {&RunDirected<kIncrement, kNarrowRows, 1, T>, kNarrowRows, lanes};
   return {&RunDirected<kIncrement, kWideRows, 2, T>, kWideRows, 2 * lanes};
 }
 

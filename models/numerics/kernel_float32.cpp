@@ -10,8 +10,8 @@
 HWY_BEFORE_NAMESPACE();
 namespace narrowmac::HWY_NAMESPACE {
 
-TileKernel<float> SelectFloat32(std::int64_t n, LaneRounding rounding, LaneBound bound) {
-  return SelectTile<float>(n, rounding, bound);
+TileKernel<float> SelectFloat32(std::int64_t n, LaneRounding rounding) {
+  return SelectTile<float>(n, rounding);
 }
 AddFunction<float> SelectAdd32() { return &AddSums<float>; }
 CountingKernel<float> SelectCountingFloat32(LaneRounding rounding) {
@@ -32,8 +32,8 @@ HWY_EXPORT(SelectCountingFloat32);
 HWY_EXPORT(SelectAdd32);
 
 template <>
-TileKernel<float> select_tile<float>(std::int64_t n, LaneRounding rounding, LaneBound bound) {
-  return HWY_DYNAMIC_DISPATCH(SelectFloat32)(n, rounding, bound);
+TileKernel<float> select_tile<float>(std::int64_t n, LaneRounding rounding) {
+  return HWY_DYNAMIC_DISPATCH(SelectFloat32)(n, rounding);
 }
 template <>
 AddFunction<float> select_add<float>() {

@@ -10,8 +10,8 @@
 HWY_BEFORE_NAMESPACE();
 namespace narrowmac::HWY_NAMESPACE {
 
-TileKernel<double> SelectFloat64(std::int64_t n, LaneRounding rounding, LaneBound bound) {
-  return SelectTile<double>(n, rounding, bound);
+TileKernel<double> SelectFloat64(std::int64_t n, LaneRounding rounding) {
+  return SelectTile<double>(n, rounding);
 }
 AddFunction<double> SelectAdd64() { return &AddSums<double>; }
 CountingKernel<double> SelectCountingFloat64(LaneRounding rounding) {
@@ -29,8 +29,8 @@ HWY_EXPORT(SelectCountingFloat64);
 HWY_EXPORT(SelectAdd64);
 
 template <>
-TileKernel<double> select_tile<double>(std::int64_t n, LaneRounding rounding, LaneBound bound) {
-  return HWY_DYNAMIC_DISPATCH(SelectFloat64)(n, rounding, bound);
+TileKernel<double> select_tile<double>(std::int64_t n, LaneRounding rounding) {
+  return HWY_DYNAMIC_DISPATCH(SelectFloat64)(n, rounding);
 }
 template <>
 AddFunction<double> select_add<double>() {

@@ -13,7 +13,8 @@ namespace hn = hwy::HWY_NAMESPACE;
 template <typename T>
 using IntegerLanes = hn::ScalableTag<T>;
 
-inline constexpr int kIntegerRows = HWY_TARGET <= HWY_AVX3 ? 8 : 6;
+inline constexpr int kIntegerRows = HWY_TARGET <= HWY_AVX3 ? 8 : (HWY_TARGET <= HWY_AVX2 ? 6 : 2);
+inline constexpr int kNarrowIntegerRows = HWY_TARGET <= HWY_AVX2 ? kMaxTileRows : 3;
 
 template <bool kNarrower, class D, class V>
 HWY_INLINE V InRange(D d, V sum, std::int16_t low, std::int16_t high) {
@@ -137,9 +138,9 @@ IntegerKernel<std::int16_t> SelectSaturating(std::int64_t n, bool narrower) {
   const int lanes = static_cast<int>(hn::Lanes(IntegerLanes<std::int16_t>()));
   IntegerKernel<std::int16_t> kernel;
   if (n <= lanes) {
-    kernel.run =
-        narrower ? &RunSaturating<true, kMaxTileRows, 1> : &RunSaturating<false, kMaxTileRows, 1>;
-    kernel.rows = kMaxTileRows;
+    kernel.run = narrower ? &RunSaturating<true, kNarrowIntegerRows, 1>
+                          : &RunSaturating<false, kNarrowIntegerRows, 1>;
+    kernel.rows = kNarrowIntegerRows;
     kernel.columns = lanes;
   } else {
     kernel.run =
@@ -152,7 +153,7 @@ IntegerKernel<std::int16_t> SelectSaturating(std::int64_t n, bool narrower) {
 
 IntegerKernel<std::int32_t> SelectPairs(std::int64_t n) {
   const int lanes = static_cast<int>(hn::Lanes(IntegerLanes<std::int32_t>()));
-  if (n <= lanes) return {&RunPairs<kMaxTileRows, 1>, kMaxTileRows, lanes};
+  if (n <= lanes) return {&RunPairs<kNarrowIntegerRows, 1>, kNarrowIntegerRows, lanes};
   return {&RunPairs<kIntegerRows, 2>, kIntegerRows, 2 * lanes};
 }
 

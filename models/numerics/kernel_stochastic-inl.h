@@ -203,10 +203,11 @@ struct StochasticTile {
       const std::int64_t word = step / kDraws - first_word;
       const std::int64_t field = step % kDraws;
       const std::int64_t fields = HWY_MIN(kDraws - field, first + count - step);
-      if (fields == kDraws) {
-        Group<kCareful>(d, a_index, b, word, 0, kDraws, acc);
+      if (!kCareful && fields == kDraws) {
+        Group<false>(d, a_index, b, word, 0, kDraws, acc);
       } else {
-        Group<kCareful>(d, a_index, b, word, field, fields, acc);
+        // Careful is always right, and one body less to compile.
+        Group<true>(d, a_index, b, word, field, fields, acc);
       }
       step += fields;
       a_index += fields * work.a_step;
@@ -246,8 +247,10 @@ HWY_NOINLINE void RunStochastic(const LaneStep<T>& first, const LaneStep<T>& /*s
 template <int kDraws, typename T>
 TileKernel<T> StochasticTileOf(std::int64_t n) {
   const int lanes = static_cast<int>(hn::Lanes(Lanes<T>()));
-  if (n <= lanes) return {&RunStochastic<kDraws, 8, 1, T>, 8, lanes};
-  return {&RunStochastic<kDraws, 4, 2, T>, 4, 2 * lanes};
+  constexpr int kNarrow = kFastTarget ? 8 : 2;
+  constexpr int kWide = kFastTarget ? 4 : 2;
+  if (n <= lanes) return {&RunStochastic<kDraws, kNarrow, 1, T>, kNarrow, lanes};
+  return {&RunStochastic<kDraws, kWide, 2, T>, kWide, 2 * lanes};
 }
 
 template <typename T>

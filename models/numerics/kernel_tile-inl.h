@@ -178,11 +178,13 @@ HWY_INLINE void Steps(D d, const TileWork<hn::TFromD<D>>& work, const StepVector
   }
 }
 
-/// kRows x (kVectors * lanes) outputs in registers. With a bound, blocks of steps that are proven
-/// to stay inside run without it.
-template <LaneRounding kRounding, LaneBound kBound, int kRows, int kVectors, typename T>
+/// kRows x (kVectors * lanes) outputs in registers. Blocks of steps that are proven to stay inside
+/// the range run without its bounds.
+template <LaneRounding kRounding, int kRows, int kVectors, typename T>
 HWY_NOINLINE void RunTile(const LaneStep<T>& first, const LaneStep<T>& second,
                           const TileWork<T>& work) {
+  constexpr bool kMayBeInfinite =
+      kRounding != LaneRounding::None && kRounding != LaneRounding::Quantum;
   const Lanes<T> d;
   using D = Lanes<T>;
   using V = hn::Vec<D>;
@@ -198,16 +200,20 @@ HWY_NOINLINE void RunTile(const LaneStep<T>& first, const LaneStep<T>& second,
   }
   for (std::int64_t s = 0; s < work.segment_count; ++s) {
     const Segment& segment = work.segments[s];
-    const bool guarded = kBound != LaneBound::None && first.guard_steps > 0;
+    const bool bounded = first.clamp || first.to_infinity;
+    const bool guarded = bounded && first.guard_steps > 0;
     const std::int64_t block = guarded ? first.guard_steps : segment.length;
     for (std::int64_t i = 0; i < segment.length; i += block) {
       const std::int64_t count = HWY_MIN(block, segment.length - i);
       const std::int64_t a_index = segment.a_offset + i * work.a_step;
       const T* b = work.b + (segment.k + i) * work.b_step;
-      if (kBound == LaneBound::None || (guarded && InGuard(d, acc, first))) {
+      if (!bounded || (guarded && InGuard(d, acc, first))) {
         Steps<kRounding, LaneBound::None>(d, work, k, a_index, b, count, acc);
+      } else if (kMayBeInfinite && first.to_infinity) {
+        Steps<kRounding, kMayBeInfinite ? LaneBound::Infinity : LaneBound::Clamp>(
+            d, work, k, a_index, b, count, acc);
       } else {
-        Steps<kRounding, kBound>(d, work, k, a_index, b, count, acc);
+        Steps<kRounding, LaneBound::Clamp>(d, work, k, a_index, b, count, acc);
       }
     }
     if (segment.ends_chunk) {
@@ -246,46 +252,35 @@ void AddSums(const LaneStep<T>& first, const LaneStep<T>& second, const TileWork
 }
 
 // Eight rows of two 512-bit vectors leave room for the constants in 32 registers, six rows in 16
-// registers.
-inline constexpr int kWideRows = HWY_TARGET <= HWY_AVX3 ? 8 : 6;
+// registers. Older instructions get small tiles: they are there for their bits, not for speed.
+inline constexpr bool kFastTarget = HWY_TARGET <= HWY_AVX2;
+inline constexpr int kWideRows = HWY_TARGET <= HWY_AVX3 ? 8 : (kFastTarget ? 6 : 2);
+inline constexpr int kNarrowRows = kFastTarget ? kMaxTileRows : 3;
 
-template <LaneRounding kRounding, LaneBound kBound, typename T>
+template <LaneRounding kRounding, typename T>
 TileKernel<T> TileOfRounding(std::int64_t n) {
   const int lanes = static_cast<int>(hn::Lanes(Lanes<T>()));
-  if (n <= lanes) return {&RunTile<kRounding, kBound, kMaxTileRows, 1, T>, kMaxTileRows, lanes};
-  return {&RunTile<kRounding, kBound, kWideRows, 2, T>, kWideRows, 2 * lanes};
-}
-
-template <LaneBound kBound, typename T>
-TileKernel<T> SelectTile(std::int64_t n, LaneRounding rounding) {
-  switch (rounding) {
-    case LaneRounding::Significand:
-      return TileOfRounding<LaneRounding::Significand, kBound, T>(n);
-    case LaneRounding::Repaired:
-      return TileOfRounding<LaneRounding::Repaired, kBound, T>(n);
-    case LaneRounding::Gradual:
-      return TileOfRounding<LaneRounding::Gradual, kBound, T>(n);
-    case LaneRounding::Flush:
-      return TileOfRounding<LaneRounding::Flush, kBound, T>(n);
-    case LaneRounding::RepairedFlush:
-      return TileOfRounding<LaneRounding::RepairedFlush, kBound, T>(n);
-    case LaneRounding::Quantum:
-      return TileOfRounding<LaneRounding::Quantum, LaneBound::Clamp, T>(n);
-    default:
-      return TileOfRounding < LaneRounding::None,
-             kBound == LaneBound::None ? kBound : LaneBound::Clamp, T > (n);
-  }
+  if (n <= lanes) return {&RunTile<kRounding, kNarrowRows, 1, T>, kNarrowRows, lanes};
+  return {&RunTile<kRounding, kWideRows, 2, T>, kWideRows, 2 * lanes};
 }
 
 template <typename T>
-TileKernel<T> SelectTile(std::int64_t n, LaneRounding rounding, LaneBound bound) {
-  switch (bound) {
-    case LaneBound::Clamp:
-      return SelectTile<LaneBound::Clamp, T>(n, rounding);
-    case LaneBound::Infinity:
-      return SelectTile<LaneBound::Infinity, T>(n, rounding);
+TileKernel<T> SelectTile(std::int64_t n, LaneRounding rounding) {
+  switch (rounding) {
+    case LaneRounding::Significand:
+      return TileOfRounding<LaneRounding::Significand, T>(n);
+    case LaneRounding::Repaired:
+      return TileOfRounding<LaneRounding::Repaired, T>(n);
+    case LaneRounding::Gradual:
+      return TileOfRounding<LaneRounding::Gradual, T>(n);
+    case LaneRounding::Quantum:
+      return TileOfRounding<LaneRounding::Quantum, T>(n);
+    case LaneRounding::Flush:
+      return TileOfRounding<LaneRounding::Flush, T>(n);
+    case LaneRounding::RepairedFlush:
+      return TileOfRounding<LaneRounding::RepairedFlush, T>(n);
     default:
-      return SelectTile<LaneBound::None, T>(n, rounding);
+      return TileOfRounding<LaneRounding::None, T>(n);
   }
 }
 

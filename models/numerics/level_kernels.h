@@ -45,9 +45,7 @@ struct LevelKernels {
     if (first_directed) {
       tile = select_directed_tile<T>(n, first.increment, first.random_bits);
     } else {
-      LaneBound bound = first.to_infinity ? LaneBound::Infinity : LaneBound::None;
-      if (first.clamp) bound = LaneBound::Clamp;
-      tile = select_tile<T>(n, first.rounding, bound);
+      tile = select_tile<T>(n, first.rounding);
     }
     if (gemm.order.chunk && (first_directed || second_directed)) {
       add = second_directed ? select_directed_add<T>() : select_add<T>();

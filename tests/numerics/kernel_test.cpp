@@ -64,7 +64,7 @@ std::int64_t compare_all_steps(const MacDesign& mac, const GemmPlan& plan) {
   const std::vector<double> as = finite_values(mac.a);
   const std::vector<double> bs = finite_values(mac.b);
   const TileKernel<T> kernel =
-      select_tile<T>(static_cast<std::int64_t>(bs.size()), plan.first.rounding, plan.first.clamp);
+      select_tile<T>(static_cast<std::int64_t>(bs.size()), plan.first.rounding);
   const double scale = std::ldexp(1.0, plan.scale_exponent);
   std::vector<T> sums(static_cast<std::size_t>(kernel.rows * kernel.columns));
   std::vector<T> b_row(static_cast<std::size_t>(kernel.columns));
