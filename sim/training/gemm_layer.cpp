@@ -131,13 +131,18 @@ Operand GemmLayer::gradient_operand(const Activation& output, const Run& run) {
     if (rounded.overflowed > 0 && format.scaling == Scaling::None) host_.gradient_overflowed = true;
     return rounded.operand;
   }
-  if (gradient_codes_.size() < run.images * size) {
-    gradient_codes_ = AlignedBuffer(run.images * size);
+  // Nobody reads the gradient after this layer, unless the inputs of an addition share it.
+  float* codes = output.gradient;
+  if (output.gradient_storage.use_count() != 1) {
+    if (gradient_codes_.size() < run.images * size) {
+      gradient_codes_ = AlignedBuffer(run.images * size);
+    }
+    codes = gradient_codes_.data();
   }
   std::atomic<bool> overflowed{false};
   host_.images.add(
       "quantize", 2 * size,
-      [&overflowed, size, dy = output.gradient, codes = gradient_codes_.data(),
+      [&overflowed, size, dy = output.gradient, codes,
        quantizer = BlockQuantizer(format, host_.settings.seed, number)](const ImageRange& images) {
         const std::int64_t first = images.begin * size;
         const auto count = static_cast<std::size_t>(images.count() * size);
@@ -147,7 +152,7 @@ Operand GemmLayer::gradient_operand(const Activation& output, const Run& run) {
       });
   host_.finish_images(run);
   if (overflowed.load()) host_.gradient_overflowed = true;
-  return {gradient_codes_.data(), 1.0};
+  return {codes, 1.0};
 }
 
 void GemmLayer::scale_images(float* values, const FeatureShape& shape, double scale,

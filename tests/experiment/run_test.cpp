@@ -97,6 +97,31 @@ TEST(Run, ADirectoryHoldsEverythingThatTheRunHasToSay) {
       << "steps 1, 5, ..., 29 of five GEMMs";
 }
 
+TEST(Run, TheTimeOfEveryLayerAndPhaseIsAccounted) {
+  const TinyRun run;
+  run_experiment(options_of(run, "out"));
+  const Json summary = Json::parse(read_file(run / "out/summary.json"), "summary.json");
+  const Json& time = summary.at("time");
+  std::map<std::string, double> passes;
+  for (const Json& layer : time.at("layers").array()) {
+    EXPECT_GT(layer.at("seconds").number(), 0) << layer.to_text();
+    passes[layer.at("pass").string()] += layer.at("seconds").number();
+  }
+  EXPECT_EQ(time.at("layers").array().size(), 5U) << "no BWD of the first layer";
+  double total = 0;
+  for (const char* pass : {"FWD", "BWD", "GRAD"}) {
+    EXPECT_DOUBLE_EQ(passes[pass], time.at("passes").at(pass).number());
+    total += passes[pass];
+  }
+  for (const char* phase :
+       {"quantize", "relu", "flatten", "loss", "update", "data", "statistics"}) {
+    EXPECT_GT(time.at("phases").at(phase).number(), 0) << phase;
+  }
+  const double training =
+      time.at("training").number() - time.at("phases").at("checkpoint").number();
+  EXPECT_DOUBLE_EQ(time.at("gemm_share").number(), total / training);
+}
+
 TEST(Run, CheckpointsKeepStepZeroAndTheLastTwoInPyTorchsLayouts) {
   const TinyRun run;
   (void)run_experiment(options_of(run, "out"));
