@@ -84,6 +84,13 @@ template <typename T>
 HWY_NOINLINE void CountNonzeros(const T* base, const std::int32_t* offsets, std::int64_t count,
                                 std::int64_t length, std::int32_t* counts) {
   const Lanes<T> d;
+  if (length == static_cast<std::int64_t>(hn::Lanes(d))) {
+    for (std::int64_t r = 0; r < count; ++r) {
+      const auto nonzero = hn::Ne(hn::LoadU(d, base + offsets[r]), hn::Zero(d));
+      counts[r] = static_cast<std::int32_t>(hn::CountTrue(d, nonzero));
+    }
+    return;
+  }
   for (std::int64_t r = 0; r < count; ++r) {
     const T* row = base + offsets[r];
     std::size_t nonzeros = 0;
@@ -127,9 +134,19 @@ HWY_INLINE void FillRow(const ListWork<T>& work, const T* row, T* values,
   const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
   const auto advance = hn::Set(du, static_cast<Offset>(work.offset_step * hn::Lanes(d)));
   auto offset = hn::Mul(hn::Iota(du, Offset{0}), hn::Set(du, work.offset_step));
-  const std::int64_t length = row == nullptr ? 0 : work.length;
   const auto padding = hn::Set(d, work.padding.value);
   const auto padding_offset = hn::Set(du, work.padding.offset);
+  const std::int64_t length = row == nullptr ? 0 : work.length;
+  if (length <= lanes) {
+    // One vector, without a branch that depends on the data.
+    const auto value = row == nullptr ? hn::Zero(d) : LoadUpTo(d, row, length);
+    const auto nonzero = hn::Ne(value, hn::Zero(d));
+    const auto front = hn::FirstN(d, hn::CountTrue(d, nonzero));
+    const auto moved = MovedToFront(du, offset, hn::RebindMask(du, nonzero));
+    hn::StoreU(hn::IfThenElse(front, MovedToFront(d, value, nonzero), padding), d, values);
+    hn::StoreU(hn::IfThenElse(hn::RebindMask(du, front), moved, padding_offset), du, offsets);
+    if (work.steps <= lanes) return;
+  }
   std::int64_t filled = 0;
   for (std::int64_t i = 0; i < length; i += lanes) {
     const auto value = LoadUpTo(d, row + i, length - i);

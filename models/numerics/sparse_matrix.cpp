@@ -16,7 +16,14 @@ namespace {
 
 /// Products of a piece: so many rows of a panel of B stay in the L1 cache.
 constexpr std::int64_t kPieceLength = 128;
+/// Outputs of a task: their sums stay in the L2 cache.
 constexpr std::int64_t kMaxBlockRows = 128;
+constexpr std::int64_t kMaxBlockColumns = 512;
+
+/// Rows [row, row + rows) and panels [panel, panel_end) of the outputs.
+struct Block {
+  std::int64_t row, rows, panel, panel_end;
+};
 
 struct Piece {
   std::int64_t k, length;
@@ -74,45 +81,59 @@ class PieceRows {
   LaneBuffer<T> copy_;
 };
 
-/// One block of rows over all pieces and panels.
+/// One block over all pieces.
 template <typename T>
-void run_block(SparseContext<T>& context, const std::vector<Piece>& pieces, std::int64_t first_row,
-               std::int64_t rows) {
+void run_block(SparseContext<T>& context, const std::vector<Piece>& pieces, const Block& block) {
   const auto columns = static_cast<std::int32_t>(context.kernel.columns);
-  const std::int64_t panels = context.b.panels();
+  const std::int64_t panels = block.panel_end - block.panel;
   // One row more for what is added to no output.
-  const std::int64_t panel_size = (rows + 1) * columns;
+  const std::int64_t panel_size = (block.rows + 1) * columns;
   LaneBuffer<T> storage(2 * panels * panel_size);
   T* sums = storage.data();
   T* totals = sums + panels * panel_size;
   std::fill_n(sums, 2 * panels * panel_size, T{0});
-  PieceRows<T> piece_rows(context.problem.a, rows);
+  PieceRows<T> piece_rows(context.problem.a, block.rows);
   RowSet set;
-  for (std::int64_t i = 0; i < rows; ++i) set.add(i * piece_rows.stride(), i * columns);
+  for (std::int64_t i = 0; i < block.rows; ++i) set.add(i * piece_rows.stride(), i * columns);
   RowLists<T> lists;
   for (const Piece& piece : pieces) {
-    lists.build(context.kernel, piece_rows.load(first_row, rows, piece), set, rows,
+    lists.build(context.kernel, piece_rows.load(block.row, block.rows, piece), set, block.rows,
                 context.lists(piece.length, context.shape.k - piece.k,
-                              static_cast<std::int32_t>(rows) * columns));
+                              static_cast<std::int32_t>(block.rows) * columns));
     GroupWork<T> work;
     work.groups = lists.groups().data();
     work.group_count = static_cast<std::int64_t>(lists.groups().size());
     for (std::int64_t panel = 0; panel < panels; ++panel) {
-      work.b = context.b_row(panel, piece.k);
+      work.b = context.b_row(block.panel + panel, piece.k);
       work.sums = sums + panel * panel_size;
       context.kernel.run(context.first, work);
     }
     if (piece.ends_chunk) context.kernel.flush(context.second, sums, totals, panels * panel_size);
   }
   const T* results = context.chunked() ? totals : sums;
-  for (std::int64_t row = 0; row < rows; ++row) {
+  for (std::int64_t row = 0; row < block.rows; ++row) {
     for (std::int64_t panel = 0; panel < panels; ++panel) {
-      const std::int64_t column = panel * columns;
-      context.store(first_row + row, column,
+      const std::int64_t column = (block.panel + panel) * columns;
+      context.store(block.row + row, column,
                     std::min<std::int64_t>(columns, context.shape.n - column),
                     results + panel * panel_size + row * columns);
     }
   }
+}
+
+/// Blocks of about the same size, at least as many as threads where there are rows enough.
+std::vector<Block> blocks_of(std::int64_t rows, std::int64_t panels, std::int64_t columns) {
+  const std::int64_t threads = std::max<std::int64_t>(tbb::this_task_arena::max_concurrency(), 1);
+  const std::int64_t height =
+      std::clamp<std::int64_t>((rows + threads - 1) / threads, 1, kMaxBlockRows);
+  const std::int64_t width = std::max<std::int64_t>(kMaxBlockColumns / columns, 1);
+  std::vector<Block> blocks;
+  for (std::int64_t panel = 0; panel < panels; panel += width) {
+    for (std::int64_t row = 0; row < rows; row += height) {
+      blocks.push_back({row, std::min(height, rows - row), panel, std::min(panels, panel + width)});
+    }
+  }
+  return blocks;
 }
 
 }  // namespace
@@ -120,17 +141,12 @@ void run_block(SparseContext<T>& context, const std::vector<Piece>& pieces, std:
 template <typename T>
 void sparse_matrix_gemm(const GemmProblem& problem, const GemmPlan& plan, const OutputView& out) {
   SparseContext<T> context(problem, plan, out, problem.shape().k);
-  const std::int64_t rows = context.shape.m;
   const std::vector<Piece> pieces =
       pieces_of(context.shape.k, context.chunked() ? problem.order.chunk->length : 0);
-  const std::int64_t tasks_wanted =
-      std::max<std::int64_t>(tbb::this_task_arena::max_concurrency(), 1);
-  const std::int64_t block =
-      std::clamp<std::int64_t>((rows + tasks_wanted - 1) / tasks_wanted, 1, kMaxBlockRows);
-  tbb::parallel_for(std::int64_t{0}, (rows + block - 1) / block, [&](std::int64_t task) {
-    const std::int64_t first = task * block;
-    if (context.gave_up()) return;
-    run_block(context, pieces, first, std::min(block, rows - first));
+  const std::vector<Block> blocks =
+      blocks_of(context.shape.m, context.b.panels(), context.kernel.columns);
+  tbb::parallel_for(std::size_t{0}, blocks.size(), [&](std::size_t i) {
+    if (!context.gave_up()) run_block(context, pieces, blocks[i]);
   });
   if (context.gave_up()) lane_gemm<T>(problem, without_skipping(plan), out);
 }

@@ -72,7 +72,7 @@ struct PixelPlan {
   /// The pixels of a band by their residues: as many of every image, images one after another.
   [[nodiscard]] const RowSet& set(std::int64_t band, std::int64_t residue_y,
                                   std::int64_t residue_x) const {
-    return sets[set_index(band, residue_y, residue_x)];
+    return sets_[set_index(band, residue_y, residue_x)];
   }
   [[nodiscard]] bool ends_chunk(std::int64_t k_end) const {
     return context.chunked() &&
@@ -85,7 +85,7 @@ struct PixelPlan {
     return static_cast<std::size_t>((band * c.step + residue_y) * c.step + residue_x);
   }
   void gather() {
-    sets.resize(static_cast<std::size_t>(bands() * c.step * c.step));
+    sets_.resize(static_cast<std::size_t>(bands() * c.step * c.step));
     std::vector<std::int64_t> residues(static_cast<std::size_t>(c.width));
     std::vector<std::int64_t> places(residues.size());
     for (std::size_t column = 0; column < residues.size(); ++column) {
@@ -95,7 +95,7 @@ struct PixelPlan {
     for (std::int64_t line = 0; line < images * c.height; ++line) {
       const std::int64_t row = line % c.height;
       const std::int64_t grid_row = line / c.height * y.extent + y.place(row) - y.low;
-      RowSet* line_sets = &sets[set_index(row / band_rows, y.residue(row), 0)];
+      RowSet* line_sets = &sets_[set_index(row / band_rows, y.residue(row), 0)];
       for (std::size_t column = 0; column < residues.size(); ++column) {
         line_sets[residues[column]].add(
             (line * c.width + static_cast<std::int64_t>(column)) * c.channels,
@@ -104,7 +104,7 @@ struct PixelPlan {
     }
   }
 
-  std::vector<RowSet> sets;
+  std::vector<RowSet> sets_;
 };
 
 /// Works on one step's images after another; the storage is kept.

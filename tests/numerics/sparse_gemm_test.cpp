@@ -92,8 +92,8 @@ MacDesign any_mac(Generator& generator) {
 void compare_matrix(Generator& generator, Compared& compared) {
   MacDesign mac = any_mac(generator);
   constexpr std::int64_t kLengths[] = {1, 7, 16, 17, 64, 127, 128, 129, 200, 300};
-  const GemmShape shape{integer(generator, 1, 40), integer(generator, 1, 70),
-                        kLengths[integer(generator, 0, 9)]};
+  const int n = chance(generator, 3) ? integer(generator, 513, 600) : integer(generator, 1, 70);
+  const GemmShape shape{integer(generator, 1, 40), n, kLengths[integer(generator, 0, 9)]};
   auto gemm = random_design::any_gemm(generator, mac, shape,
                                       random_design::kValues[integer(generator, 1, 5)], false);
   sprinkle_zeros(generator, gemm.a, static_cast<std::size_t>(shape.k));
