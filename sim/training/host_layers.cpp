@@ -1,4 +1,5 @@
 #include <optional>
+#include <vector>
 
 #include "sim/training/batch_norm.h"
 #include "sim/training/elementwise.h"
@@ -27,6 +28,7 @@ class ReLULayer : public Layer {
   }
   void backward(Inputs, const Activation& output, Gradients gradients, const Run&) override {
     if (gradients[0] == nullptr) return;
+    if (output.of_relu_for_pool && gradients[0] == output.gradient) return;  // the pool has done it
     const std::int64_t size = output.shape.size();
     host_.images.add("relu", 2 * size,
                      [y = output.value, dy = output.gradient, dx = gradients[0],
@@ -45,23 +47,43 @@ class ReLULayer : public Layer {
 class MaxPoolLayer : public Layer {
  public:
   MaxPoolLayer(const LayerShape& shape, Host& host) : host_(host), pool_(pool_geometry(shape)) {}
-  void forward(Inputs inputs, Activation& output, const Run&) override {
-    host_.images.add("pool", pool_.input.size() + pool_.output.size(),
-                     [this, x = inputs[0]->value, y = output.value](const ImageRange& images) {
-                       max_pool_forward(pool_, images, x, y);
-                     });
+  void forward(Inputs inputs, Activation& output, const Run& run) override {
+    const std::int64_t floats = pool_.input.size() + pool_.output.size();
+    const float* x = inputs[0]->value;
+    float* y = output.value;
+    if (!inputs[0]->of_relu_for_pool || !run.training()) {
+      host_.images.add("pool", floats, [this, x, y](const ImageRange& images) {
+        max_pool_forward(pool_, images, x, y);
+      });
+      return;
+    }
+    winners_.resize(static_cast<std::size_t>(run.images * pool_.output.size()));
+    host_.images.add("pool", floats, [this, x, y](const ImageRange& images) {
+      relu_max_pool_forward(pool_, images, x, y, winners_.data());
+    });
   }
   void backward(Inputs inputs, const Activation& output, Gradients gradients, const Run&) override {
     if (gradients[0] == nullptr) return;
+    const float* dy = output.gradient;
+    float* dx = gradients[0];
+    if (inputs[0]->of_relu_for_pool) {
+      host_.images.add("pool", pool_.input.size() + pool_.output.size(),
+                       [this, dy, dx](const ImageRange& images) {
+                         relu_max_pool_backward(pool_, images, winners_.data(), dy, dx);
+                       });
+      return;
+    }
     host_.images.add(
         "pool", 2 * (pool_.input.size() + pool_.output.size()),
-        [this, x = inputs[0]->value, y = output.value, dy = output.gradient, dx = gradients[0]](
-            const ImageRange& images) { max_pool_backward(pool_, images, x, y, dy, dx); });
+        [this, x = inputs[0]->value, y = output.value, dy, dx](const ImageRange& images) {
+          max_pool_backward(pool_, images, x, y, dy, dx);
+        });
   }
 
  private:
   Host& host_;
   PoolGeometry pool_;
+  std::vector<std::uint8_t> winners_;
 };
 
 class AveragePoolLayer : public Layer {

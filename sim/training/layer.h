@@ -79,6 +79,8 @@ struct Activation {
   std::int64_t number = 0;  ///< 0: the image; otherwise the layer's place in the network, from 1
   bool needs_gradient = false;
   bool read_by_gemm = false;
+  bool of_relu_for_pool = false;  ///< a ReLU's, read by one max pool that tiles it: the pool's
+                                  ///< gradient is zero where the ReLU's is
   float* value = nullptr;
   float* gradient = nullptr;  ///< null until the first reader has given its part
   AlignedBuffer value_storage;

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "models/quantizers/block_quantizer.h"
+#include "sim/training/pooling.h"
 #include "sim/training/vector_loops.h"
 
 namespace narrowmac {
@@ -57,6 +58,9 @@ void LayerGraph::connect(const std::vector<LayerShape>& shapes) {
   }
   for (std::size_t i = 0; i < shapes.size(); ++i) {
     const std::size_t input = nodes_[i].inputs.front();
+    activations_[input].of_relu_for_pool =
+        input > 0 && readers[input] == 1 && shapes[input - 1].layer.kind == Kind::ReLU &&
+        shapes[i].layer.kind == Kind::MaxPool && remembers_winners(pool_geometry(shapes[i]));
     nodes_[i].in_place = shapes[i].layer.kind == Kind::ReLU && input > 0 && readers[input] == 1 &&
                          output_may_be_overwritten(shapes[input - 1].layer);
   }

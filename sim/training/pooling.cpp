@@ -115,6 +115,22 @@ void max_pool_backward(const PoolGeometry& pool, const ImageRange& images, const
               });
 }
 
+void relu_max_pool_forward(const PoolGeometry& pool, const ImageRange& images, const float* x,
+                           float* y, std::uint8_t* winners) {
+  for_windows(pool, images,
+              [&](const loops::Windows& windows, std::int64_t input, std::int64_t output) {
+                loops::max_windows_positive(windows, x + input, y + output, winners + output);
+              });
+}
+
+void relu_max_pool_backward(const PoolGeometry& pool, const ImageRange& images,
+                            const std::uint8_t* winners, const float* dy, float* dx) {
+  for_windows(pool, images,
+              [&](const loops::Windows& windows, std::int64_t input, std::int64_t output) {
+                loops::max_windows_backward(windows, winners + output, dy + output, dx + input);
+              });
+}
+
 void average_pool_forward(const PoolGeometry& pool, const ImageRange& images, const float* x,
                           float* y) {
   for_windows(pool, images,

@@ -23,13 +23,24 @@ struct PoolGeometry {
   std::vector<WindowRow> rows;
   /// True if every input lies in exactly one window.
   [[nodiscard]] bool tiles() const;
+  [[nodiscard]] std::int64_t taps() const { return kernel_height * kernel_width; }
 };
 PoolGeometry pool_geometry(const LayerShape& shape);
+/// Whether relu_max_pool_forward() can do these windows.
+inline bool remembers_winners(const PoolGeometry& pool) {
+  return pool.tiles() && pool.taps() < 255;
+}
 
 void max_pool_forward(const PoolGeometry& pool, const ImageRange& images, const float* x, float* y);
 /// The gradient goes to the first largest input of each window, in row-major order.
 void max_pool_backward(const PoolGeometry& pool, const ImageRange& images, const float* x,
                        const float* y, const float* dy, float* dx);
+/// For windows that tile the outputs of a ReLU: `winners` (one per output) remembers where the
+/// gradient goes, so that the backward passes of both need no look at the outputs again.
+void relu_max_pool_forward(const PoolGeometry& pool, const ImageRange& images, const float* x,
+                           float* y, std::uint8_t* winners);
+void relu_max_pool_backward(const PoolGeometry& pool, const ImageRange& images,
+                            const std::uint8_t* winners, const float* dy, float* dx);
 void average_pool_forward(const PoolGeometry& pool, const ImageRange& images, const float* x,
                           float* y);
 void average_pool_backward(const PoolGeometry& pool, const ImageRange& images, const float* dy,

@@ -229,6 +229,51 @@ void MaxWindowsBackward(const Windows& windows, const float* x, const float* y, 
   }
 }
 
+void MaxWindowsPositive(const Windows& windows, const float* x, float* y, std::uint8_t* winners) {
+  for (Index w = 0; w < windows.count; ++w) {
+    ForVectors(windows.channels, [&](auto d, Index c) HWY_ATTR {
+      const hn::RebindToSigned<decltype(d)> words;
+      const hn::Rebind<std::uint8_t, decltype(d)> bytes;
+      auto best = hn::Set(d, -std::numeric_limits<float>::infinity());
+      auto winner = hn::Set(words, 255);
+      for (Index t = 0; t < windows.taps; ++t) {
+        const auto value = hn::LoadU(d, x + windows.offsets[t] + c);
+        const auto wins = hn::Or(hn::Gt(value, best), hn::IsNaN(value));
+        best = hn::IfThenElse(wins, value, best);
+        winner = hn::IfThenElse(hn::RebindMask(words, wins),
+                                hn::Set(words, static_cast<std::int32_t>(t)), winner);
+      }
+      const auto positive = hn::RebindMask(words, hn::Gt(best, hn::Zero(d)));
+      winner = hn::IfThenElse(positive, winner, hn::Set(words, 255));
+      hn::StoreU(best, d, y + c);
+      hn::StoreU(hn::DemoteTo(bytes, winner), bytes, winners + c);
+    });
+    x += windows.step;
+    y += windows.channels;
+    winners += windows.channels;
+  }
+}
+
+void MaxWindowsToWinners(const Windows& windows, const std::uint8_t* winners, const float* dy,
+                         float* dx) {
+  for (Index w = 0; w < windows.count; ++w) {
+    ForVectors(windows.channels, [&](auto d, Index c) HWY_ATTR {
+      const hn::RebindToSigned<decltype(d)> words;
+      const hn::Rebind<std::uint8_t, decltype(d)> bytes;
+      const auto winner = hn::PromoteTo(words, hn::LoadU(bytes, winners + c));
+      const auto gradient = hn::LoadU(d, dy + c);
+      for (Index t = 0; t < windows.taps; ++t) {
+        const auto won = hn::Eq(winner, hn::Set(words, static_cast<std::int32_t>(t)));
+        hn::StoreU(hn::IfThenElseZero(hn::RebindMask(d, won), gradient), d,
+                   dx + windows.offsets[t] + c);
+      }
+    });
+    dx += windows.step;
+    dy += windows.channels;
+    winners += windows.channels;
+  }
+}
+
 void AverageWindows(const Windows& windows, const float* x, float scale, float* y) {
   for (Index w = 0; w < windows.count; ++w, x += windows.step, y += windows.channels) {
     ForVectors(windows.channels, [&](auto d, Index c) HWY_ATTR {
@@ -283,6 +328,8 @@ HWY_EXPORT(AddNormalisedProducts);
 HWY_EXPORT(BackThroughNormalise);
 HWY_EXPORT(MaxWindows);
 HWY_EXPORT(MaxWindowsBackward);
+HWY_EXPORT(MaxWindowsPositive);
+HWY_EXPORT(MaxWindowsToWinners);
 HWY_EXPORT(AverageWindows);
 HWY_EXPORT(AverageWindowsBackward);
 HWY_EXPORT(Sgd);
@@ -331,6 +378,13 @@ void max_windows(const Windows& windows, const float* x, float* y) {
 void max_windows_backward(const Windows& windows, const float* x, const float* y, const float* dy,
                           bool accumulate, float* dx) {
   HWY_DYNAMIC_DISPATCH(MaxWindowsBackward)(windows, x, y, dy, accumulate, dx);
+}
+void max_windows_positive(const Windows& windows, const float* x, float* y, std::uint8_t* winners) {
+  HWY_DYNAMIC_DISPATCH(MaxWindowsPositive)(windows, x, y, winners);
+}
+void max_windows_backward(const Windows& windows, const std::uint8_t* winners, const float* dy,
+                          float* dx) {
+  HWY_DYNAMIC_DISPATCH(MaxWindowsToWinners)(windows, winners, dy, dx);
 }
 void average_windows(const Windows& windows, const float* x, float scale, float* y) {
   HWY_DYNAMIC_DISPATCH(AverageWindows)(windows, x, scale, y);

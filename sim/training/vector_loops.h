@@ -57,6 +57,12 @@ void max_windows(const Windows& windows, const float* x, float* y);
 /// With `accumulate` shares are added instead: for windows that overlap.
 void max_windows_backward(const Windows& windows, const float* x, const float* y, const float* dy,
                           bool accumulate, float* dx);
+/// max_windows() that notes which input won: the first of equals, 255 if that is not positive or a
+/// NaN, so that the gradient also respects the ReLU before the windows. At most 254 taps.
+void max_windows_positive(const Windows& windows, const float* x, float* y, std::uint8_t* winners);
+/// Hands each gradient to the winner; the others of a window get 0. Windows must not overlap.
+void max_windows_backward(const Windows& windows, const std::uint8_t* winners, const float* dy,
+                          float* dx);
 /// y = scale * sum.
 void average_windows(const Windows& windows, const float* x, float scale, float* y);
 /// dx += scale * dy for every input.

@@ -141,6 +141,36 @@ TEST(VectorLoops, TheFirstLargestInputOfAWindowTakesItsGradientAndNaNWins) {
   });
 }
 
+TEST(VectorLoops, TheWinnerOfAWindowTakesWhatPoolAndReLUWouldGiveIt) {
+  for_each_target([] {
+    for (std::int64_t channels = 1; channels < 40; ++channels) {
+      const std::vector<std::int64_t> taps = {0, channels, 2 * channels, 3 * channels};
+      loops::Windows windows;
+      windows.count = 3;
+      windows.step = 4 * channels;
+      windows.offsets = taps.data();
+      windows.taps = 4;
+      windows.channels = channels;
+      const auto size = static_cast<std::size_t>(12 * channels);
+      std::vector<float> x = values(10, 12 * channels);
+      loops::relu(x.data(), 12 * channels, x.data());
+      x[size / 2] = std::numeric_limits<float>::quiet_NaN();
+      x[size / 3] = std::numeric_limits<float>::infinity();
+      for (std::size_t i = 0; i + 3 < size; i += 5) x[i + 2] = x[i];  // ties
+      const std::vector<float> dy = values(11, 3 * channels);
+      std::vector<float> y(dy.size()), other_y(dy.size()), dx(size), other_dx(size);
+      std::vector<std::uint8_t> winners(dy.size());
+      loops::max_windows(windows, x.data(), y.data());
+      loops::max_windows_backward(windows, x.data(), y.data(), dy.data(), false, dx.data());
+      loops::relu_backward(x.data(), dx.data(), 12 * channels, dx.data());
+      loops::max_windows_positive(windows, x.data(), other_y.data(), winners.data());
+      loops::max_windows_backward(windows, winners.data(), dy.data(), other_dx.data());
+      expect_same_bits(other_y, y);
+      expect_same_bits(other_dx, dx);
+    }
+  });
+}
+
 TEST(VectorLoops, OneInfinityOrNaNAnywhereIsFound) {
   for_each_target([] {
     for (std::size_t bad = 0; bad < 37; ++bad) {
