@@ -78,7 +78,16 @@ struct RandomPlace {
   /// The word rotated, so that its first field's bits are in place.
   template <class W>
   HWY_INLINE W Placed(W word) const {
+#if HWY_TARGET == HWY_AVX3
+    // Highway rotates by constants only.
+    if constexpr (sizeof(hn::TFromD<D>) == 4) {
+      return W{_mm512_rorv_epi32(word.raw, right.raw)};
+    } else {
+      return W{_mm512_rorv_epi64(word.raw, right.raw)};
+    }
+#else
     return hn::Or(hn::Shr(word, right), hn::Shl(word, left));
+#endif
   }
 };
 

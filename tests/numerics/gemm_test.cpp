@@ -318,10 +318,34 @@ Convolution any_convolution(Generator& generator, const NumberFormat& format) {
   return convolution;
 }
 
+/// Designs of every kind of lanes: to nearest, stochastic, integers one by one and in pairs.
+MacDesign convolution_design(int index) {
+  MacDesign mac = mac_of("e5m2", "e6m5");
+  switch (index % 5) {
+    case 1:
+      mac.accumulator.rounding = {RoundingMode::Stochastic, 7};
+      break;
+    case 2:
+      mac.accumulator.rounding = {RoundingMode::Stochastic, 3};
+      mac.chunk = Chunk{5, {NumberFormat::parse("e6m8"), {RoundingMode::Stochastic, 12}}};
+      break;
+    case 3:
+      mac = mac_of("int8", "fx16.0", Overflow::Saturate);
+      if (index % 2 == 0) mac.chunk = Chunk{7, mac.accumulator};
+      break;
+    case 4:
+      mac = mac_of("int8", index % 2 == 0 ? "fx32.0" : "fx15.0", Overflow::Wrap);
+      break;
+    default:
+      break;
+  }
+  return mac;
+}
+
 TEST(Gemm, ReadsConvolutionPatchesOfEveryPassWithoutCopyingTheirMatrix) {
   Generator generator(7);
-  const MacDesign mac = mac_of("e5m2", "e6m5");
-  for (int i = 0; i < 200 && !HasFatalFailure(); ++i) {
+  for (int i = 0; i < 300 && !HasFatalFailure(); ++i) {
+    const MacDesign mac = convolution_design(i);
     const Convolution c = any_convolution(generator, mac.a);
     const OperandView views[] = {OperandView::patches(c.x.data(), c.forward),
                                  OperandView::patches(c.dy.data(), c.backward),
@@ -337,6 +361,7 @@ TEST(Gemm, ReadsConvolutionPatchesOfEveryPassWithoutCopyingTheirMatrix) {
       problem.order = accumulation_order(mac);
       problem.a = view;
       problem.b = OperandView::dense(b.data(), view.columns(), n, n);
+      problem.seed = static_cast<std::uint64_t>(i);
       expect_same(by_kernel(problem), by_reference(problem), describe(problem));
     }
   }
