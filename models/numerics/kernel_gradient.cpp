@@ -121,10 +121,11 @@ HWY_NOINLINE void RunAnyStream(const LaneStep<T>& first, const StreamWork<T>& wo
   }
 }
 
-/// Roundings that most designs plan have kernels of every width, the others few.
+/// Roundings that most designs plan have kernels of every width on today's processors; the others,
+/// and old processors, few.
 template <LaneRounding kRounding, LaneBound kBound>
 constexpr bool is_common() {
-  return kBound == LaneBound::None &&
+  return HWY_TARGET <= HWY_AVX2 && kBound == LaneBound::None &&
          (kRounding == LaneRounding::Significand || kRounding == LaneRounding::Repaired);
 }
 
