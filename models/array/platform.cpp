@@ -5,6 +5,7 @@
 
 #include "models/array/schedule.h"
 #include "models/array/systemc/controller.h"
+#include "models/array/systemc/cycle_array.h"
 #include "models/array/systemc/dram.h"
 #include "models/array/systemc/host_port.h"
 #include "models/array/systemc/scratchpad.h"
@@ -23,9 +24,10 @@ namespace narrowmac {
 ///     +----------------------------+ (array side)
 class Platform::Modules : public sc_core::sc_module {
  public:
-  explicit Modules(const sc_core::sc_module_name& name)
+  Modules(const sc_core::sc_module_name& name, Fidelity fidelity)
       : sc_core::sc_module(name),
-        array("array"),
+        array_(make_array(fidelity)),
+        array(*array_),
         a("a_scratchpad"),
         b("b_scratchpad"),
         psum("psum_scratchpad"),
@@ -56,7 +58,13 @@ class Platform::Modules : public sc_core::sc_module {
             psum.bytes_written(), dram.bytes_read(), dram.bytes_written()};
   }
 
-  TransactionArray array;
+  static std::unique_ptr<ArrayModule> make_array(Fidelity fidelity) {
+    if (fidelity == Fidelity::Cycle) return std::make_unique<CycleArray>("array");
+    return std::make_unique<TransactionArray>("array");
+  }
+
+  std::unique_ptr<ArrayModule> array_;
+  ArrayModule& array;
   Scratchpad a, b, psum;
   Dram dram;
   Controller controller;
@@ -72,19 +80,18 @@ void check_no_other_simulation() {
       sc_core::sc_get_status() != sc_core::SC_ELABORATION) {
     throw Error(
         "this process already has a SystemC platform; a process can hold one: use one accelerator "
-        "of "
-        "array.fidelity = \"transaction\" per process",
+        "of array.fidelity = \"transaction\" or \"cycle\" per process",
         Error::Kind::System);
   }
 }
 
 }  // namespace
 
-Platform::Platform() {
+Platform::Platform(Fidelity fidelity) {
   check_no_other_simulation();
   // SystemC reports every pause on stdout, where results go.
   sc_core::sc_report_handler::set_actions(sc_core::SC_INFO, sc_core::SC_DO_NOTHING);
-  modules_ = std::make_unique<Modules>(kTopName);
+  modules_ = std::make_unique<Modules>(kTopName, fidelity);
 }
 
 Platform::~Platform() = default;

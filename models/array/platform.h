@@ -26,13 +26,14 @@ struct PlatformResult {
   std::optional<GemmStatistics> statistics;
 };
 
-/// The array and its memory in SystemC at transaction level: host port, controller, double-buffered
-/// scratchpads, DRAM, array. Elaborated once; every run() continues the same simulation until its
-/// job is done. SystemC holds one simulation per process: a second platform throws Error, also
-/// after the first one's end.
+/// The array and its memory in SystemC: host port, controller, double-buffered scratchpads, DRAM,
+/// and an array at transaction level or cycle by cycle. Elaborated once; every run() continues the
+/// same simulation until its job is done. SystemC holds one simulation per process: a second
+/// platform throws Error, also after the first one's end.
 class Platform {
  public:
-  Platform();
+  /// `fidelity` is the array's: transaction or cycle; that of the jobs' arrays does not matter.
+  explicit Platform(Fidelity fidelity = Fidelity::Transaction);
   ~Platform();
   Platform(const Platform&) = delete;
   Platform& operator=(const Platform&) = delete;

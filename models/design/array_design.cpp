@@ -50,7 +50,15 @@ std::string_view to_string(Dataflow dataflow) {
 std::string_view to_string(Psum psum) { return psum == Psum::Buffer ? "buffer" : "chained"; }
 
 std::string_view to_string(Fidelity fidelity) {
-  return fidelity == Fidelity::Functional ? "functional" : "transaction";
+  switch (fidelity) {
+    case Fidelity::Functional:
+      return "functional";
+    case Fidelity::Transaction:
+      return "transaction";
+    case Fidelity::Cycle:
+      return "cycle";
+  }
+  return "";
 }
 
 std::string_view to_string(Policy policy) {
@@ -80,9 +88,10 @@ Psum parse_psum(std::string_view text) {
 }
 
 Fidelity parse_fidelity(std::string_view text) {
-  if (text == "functional") return Fidelity::Functional;
-  if (text == "transaction") return Fidelity::Transaction;
-  throw Error(fmt::format("fidelity '{}'; accepted: functional, transaction", text));
+  for (const Fidelity fidelity : {Fidelity::Functional, Fidelity::Transaction, Fidelity::Cycle}) {
+    if (text == to_string(fidelity)) return fidelity;
+  }
+  throw Error(fmt::format("fidelity '{}'; accepted: functional, transaction, cycle", text));
 }
 
 Policy parse_policy(std::string_view text) {

@@ -13,7 +13,7 @@ namespace narrowmac {
 
 enum class Dataflow : std::uint8_t { OutputStationary, WeightStationary, InputStationary };
 enum class Psum : std::uint8_t { Buffer, Chained };
-enum class Fidelity : std::uint8_t { Functional, Transaction };
+enum class Fidelity : std::uint8_t { Functional, Transaction, Cycle };
 /// How the folds of a GEMM follow each other (docs/array.md).
 enum class Policy : std::uint8_t {
   Padded,     ///< one after the other; a partial fold costs as much as a full one
@@ -23,7 +23,7 @@ enum class Policy : std::uint8_t {
 
 std::string_view to_string(Dataflow dataflow);  ///< os, ws, is
 std::string_view to_string(Psum psum);          ///< buffer, chained
-std::string_view to_string(Fidelity fidelity);  ///< functional, transaction
+std::string_view to_string(Fidelity fidelity);  ///< functional, transaction, cycle
 std::string_view to_string(Policy policy);      ///< padded, ragged, overlapped
 Dataflow parse_dataflow(std::string_view text);
 Psum parse_psum(std::string_view text);

@@ -275,7 +275,7 @@ ArrayDesign parse_array(const ConfigTable& root) {
     }
     if (table.has("fidelity")) {
       array.fidelity =
-          static_cast<Fidelity>(table.choice("fidelity", {"functional", "transaction"}));
+          static_cast<Fidelity>(table.choice("fidelity", {"functional", "transaction", "cycle"}));
     }
     if (table.has("policy")) {
       array.policy =

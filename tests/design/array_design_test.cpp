@@ -160,7 +160,7 @@ TEST(ArrayDesign, NamesOfItsChoicesAreReadAsTheyArePrinted) {
   for (const Psum psum : {Psum::Buffer, Psum::Chained}) {
     EXPECT_EQ(parse_psum(to_string(psum)), psum);
   }
-  for (const Fidelity fidelity : {Fidelity::Functional, Fidelity::Transaction}) {
+  for (const Fidelity fidelity : {Fidelity::Functional, Fidelity::Transaction, Fidelity::Cycle}) {
     EXPECT_EQ(parse_fidelity(to_string(fidelity)), fidelity);
   }
   for (const Policy policy : {Policy::Padded, Policy::Ragged, Policy::Overlapped}) {
@@ -170,8 +170,8 @@ TEST(ArrayDesign, NamesOfItsChoicesAreReadAsTheyArePrinted) {
             "policy 'full'; accepted: padded, ragged, overlapped");
   EXPECT_EQ(message_of([] { (void)parse_dataflow("rs"); }), "dataflow 'rs'; accepted: os, ws, is");
   EXPECT_EQ(message_of([] { (void)parse_psum(""); }), "psum ''; accepted: buffer, chained");
-  EXPECT_EQ(message_of([] { (void)parse_fidelity("cycle"); }),
-            "fidelity 'cycle'; accepted: functional, transaction");
+  EXPECT_EQ(message_of([] { (void)parse_fidelity("rtl"); }),
+            "fidelity 'rtl'; accepted: functional, transaction, cycle");
 }
 
 TEST(ArrayDesign, PrintedTomlParsesBackToTheSameDesign) {

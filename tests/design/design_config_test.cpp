@@ -272,8 +272,8 @@ TEST(ParseArray, RefusesWhatNoArrayCouldBe) {
             "f:2: array.rows: expected an integer, found the float 32.0");
   EXPECT_EQ(refused("[array]\ndataflow = 'rs'\n"),
             "f:2: array.dataflow: found 'rs'; accepted: os, ws, is");
-  EXPECT_EQ(refused("[array]\nfidelity = 'cycle'\n"),
-            "f:2: array.fidelity: found 'cycle'; accepted: functional, transaction");
+  EXPECT_EQ(refused("[array]\nfidelity = 'rtl'\n"),
+            "f:2: array.fidelity: found 'rtl'; accepted: functional, transaction, cycle");
   EXPECT_EQ(refused("[memory]\ndram_bytes_per_cycle = 0\n"),
             "f:2: memory.dram_bytes_per_cycle: found 0; accepted: above 0");
   EXPECT_EQ(refused("[memory]\ndram_latency_cycles = -1\n").substr(0, 38),

@@ -23,7 +23,7 @@ void HostPort::serve() {
   // What leaves a SystemC process loses its type and ends the simulation: the platform rethrows it
   // outside.
   try {
-    array->compute(*job_);
+    array->begin(*job_);
     controller_.start(job_->problem.shape(), job_->array, bytes_);
   } catch (...) {
     failure_ = std::current_exception();
@@ -32,6 +32,11 @@ void HostPort::serve() {
 }
 
 void HostPort::finish() {
+  try {
+    if (!failure_) array->end();
+  } catch (...) {
+    failure_ = std::current_exception();
+  }
   job_ = nullptr;
   sc_core::sc_pause();
 }

@@ -23,7 +23,8 @@ class HostPort : public sc_core::sc_module {
   HostPort(const sc_core::sc_module_name& name, Controller& controller);
 
   void post(const PlatformJob& job, const ElementBytes& bytes);
-  /// Of the last job: whether it is done, and what was thrown when its values were computed.
+  /// Of the last job: whether it is done, and what was thrown when its values were computed or
+  /// written.
   [[nodiscard]] bool done() const { return job_ == nullptr; }
   [[nodiscard]] const std::exception_ptr& failure() const { return failure_; }
 

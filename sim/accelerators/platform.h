@@ -7,12 +7,12 @@
 
 namespace narrowmac {
 
-/// Bits and time from the SystemC platform. GEMMs without a MAC go to OpenBLAS and take no
-/// simulated time.
-class TransactionAccelerator final : public Accelerator {
+/// Bits and time from the SystemC platform, in the array's fidelity: transaction or cycle. GEMMs
+/// without a MAC go to OpenBLAS and take no simulated time.
+class PlatformAccelerator final : public Accelerator {
  public:
   /// Throws Error if this process already has a platform.
-  explicit TransactionAccelerator(const ArrayDesign& array);
+  explicit PlatformAccelerator(const ArrayDesign& array);
   GemmResult execute(const GemmRequest& request) override;
 
  private:

@@ -1,4 +1,4 @@
-#include "models/array/systemc/transaction_array.h"
+#include "models/array/systemc/array_module.h"
 
 #include <algorithm>
 
@@ -7,16 +7,16 @@
 
 namespace narrowmac {
 
-TransactionArray::TransactionArray(const sc_core::sc_module_name& name)
+ArrayModule::ArrayModule(const sc_core::sc_module_name& name)
     : sc_core::sc_module(name), a_port("a_port"), b_port("b_port"), psum_port("psum_port") {}
 
-void TransactionArray::compute(const PlatformJob& job) {
+void ArrayModule::reset() {
   spent_ = {};
   port_stalls_ = 0;
-  statistics_ = gemm(job.problem, job.out, job.observe);
+  statistics_.reset();
 }
 
-std::int64_t TransactionArray::start(const Slice& slice, std::uint64_t half) {
+std::int64_t ArrayModule::start(const Slice& slice, std::uint64_t half) {
   // The ports work side by side; psums are read and written through one.
   sc_core::sc_time a_time, b_time, psum_time;
   transport(a_port, payload_, tlm::TLM_READ_COMMAND, half, slice.a_read, a_time);

@@ -1,4 +1,4 @@
-#include "sim/accelerators/transaction.h"
+#include "sim/accelerators/platform.h"
 
 #include "sim/accelerators/gemm_problem.h"
 
@@ -14,10 +14,10 @@ const ArrayDesign& validated(const ArrayDesign& array) {
 
 }  // namespace
 
-TransactionAccelerator::TransactionAccelerator(const ArrayDesign& array)
-    : array_(validated(array)) {}
+PlatformAccelerator::PlatformAccelerator(const ArrayDesign& array)
+    : array_(validated(array)), platform_(array.fidelity) {}
 
-GemmResult TransactionAccelerator::execute(const GemmRequest& request) {
+GemmResult PlatformAccelerator::execute(const GemmRequest& request) {
   if (request.mac == nullptr) return fp32_.execute(request);
   PlatformJob job;
   job.problem = gemm_problem(request, array_);

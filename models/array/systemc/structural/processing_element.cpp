@@ -1,0 +1,186 @@
+#include "models/array/systemc/structural/processing_element.h"
+
+#include <cmath>
+#include <utility>
+
+#include "models/design/error.h"
+#include "models/numerics/convert.h"
+
+namespace narrowmac {
+
+ProcessingElement::ProcessingElement(const sc_core::sc_module_name& name, const ArrayDesign& array,
+                                     int row, int column, ResultSink& sink)
+    : sc_core::sc_module(name),
+      clock("clock"),
+      west("west"),
+      north("north"),
+      psum_in("psum_in"),
+      east("east"),
+      south("south"),
+      psum_out("psum_out"),
+      mac_("mac", array.multiplier_latency, array.adder_latency),
+      sink_(sink),
+      output_stationary_(array.dataflow == Dataflow::OutputStationary),
+      row_(row),
+      column_(column),
+      array_rows_(array.rows),
+      sums_(output_stationary_ ? static_cast<std::size_t>(sum_registers(array)) : 0U),
+      load_(output_stationary_ ? 0U : static_cast<std::size_t>(array.adder_latency - 1)) {
+  SC_METHOD(run);
+  sensitive << clock.pos();
+  dont_initialize();
+}
+
+void ProcessingElement::configure(const ExactMac& arithmetic, const AccumulationOrder& order,
+                                  const NumberFormat& sums, bool observed) {
+  arithmetic_ = &arithmetic;
+  chunk_length_ = order.chunk ? order.chunk->length : 0;
+  format_ = sums;
+  observed_ = observed;
+  mac_.configure(arithmetic, observed);
+}
+
+void ProcessingElement::run() {
+  // What leaves a SystemC process loses its type and ends the simulation: the sink keeps it.
+  try {
+    if (output_stationary_) {
+      run_output_stationary();
+    } else {
+      run_operand_stationary();
+    }
+  } catch (...) {
+    sink_.fail(std::current_exception());
+  }
+}
+
+void ProcessingElement::run_output_stationary() {
+  const Token& a = west->read();
+  const Token& b = north->read();
+  east->write(a);
+  south->write(b);
+  MacInput input;
+  if (a.valid()) {
+    if (b.fold != a.fold || b.element != a.element) {
+      throw Error("operands of different products meet in a PE", Error::Kind::System);
+    }
+    const std::int64_t period = a.fold->period;
+    const std::int64_t k = period == 1 ? a.element : a.element / period;
+    const std::int64_t row = (a.element - k * period) * array_rows_ + row_;
+    input = {a.value, b.value, a.fold->index(row, column_, k), a.fold, a.element};
+  }
+  show(a, b.value);
+  const MacInput due = mac_.multiply(input);
+  if (due.valid()) {
+    add_to_sum(due);
+  } else {
+    keep(mac_.pass({}));
+  }
+}
+
+void ProcessingElement::add_to_sum(const MacInput& due) {
+  Sum& sum = sums_[static_cast<std::size_t>(due.element % due.fold->period)];
+  if (due.index.k == 0) {
+    const double start = arithmetic_->start(due.index.m, due.index.n);
+    sum = {chunk_length_ == 0 ? start : 0, start, false};
+  } else if (sum.pending) {
+    throw Error("a PE needs a sum that its adder has not finished", Error::Kind::System);
+  }
+  sum.pending = true;
+  keep(mac_.add(due, sum.sum));
+}
+
+void ProcessingElement::keep(const MacResult& result) {
+  if (!result.valid()) return;
+  Sum& sum = sums_[static_cast<std::size_t>(result.element % result.fold->period)];
+  sum.sum = result.value;
+  sum.pending = false;
+  const std::int64_t k = result.index.k;
+  const bool last = k + 1 == result.fold->streamed;
+  if (observed_) {
+    accumulator_ = result.value;
+    accumulator_bits_ = encode(result.value, format_);
+  }
+  if (chunk_length_ > 0 && (last || (k + 1) % chunk_length_ == 0)) {
+    sum.total = arithmetic_->add(sum.total, sum.sum, result.index, k / chunk_length_);
+    sum.sum = 0;
+  }
+  if (!last) return;
+  MacResult finished = result;
+  finished.value = chunk_length_ > 0 ? sum.total : sum.sum;
+  const std::int64_t row = result.element % result.fold->period * array_rows_ + row_;
+  sink_.deliver(finished, row, column_);
+}
+
+void ProcessingElement::take_stationary(const Token& from_north) {
+  // The ring of adder_latency - 1 places, and the wire, take as long as a psum.
+  Token passing = from_north;
+  if (!load_.empty()) {
+    passing = std::exchange(load_[load_at_], from_north);
+    load_at_ = load_at_ + 1 == load_.size() ? 0 : load_at_ + 1;
+  }
+  south->write(passing);
+  if (from_north.valid() && from_north.element == row_) next_stationary_ = from_north.value;
+}
+
+void ProcessingElement::run_operand_stationary() {
+  const Token& streamed = west->read();
+  east->write(streamed);
+  if (streamed.valid() && streamed.fold != stationary_of_) {
+    stationary_ = next_stationary_;
+    stationary_of_ = streamed.fold;
+  }
+  take_stationary(north->read());
+  MacInput input;
+  if (streamed.valid()) {
+    const bool weights = streamed.fold->dataflow == Dataflow::WeightStationary;
+    input = {weights ? streamed.value : stationary_, weights ? stationary_ : streamed.value,
+             streamed.fold->index(row_, column_, streamed.element), streamed.fold,
+             streamed.element};
+  }
+  show(streamed, stationary_);
+  const Token& psum = psum_in->read();
+  const MacInput due = mac_.multiply(input);
+  MacResult result;
+  if (due.valid()) {
+    if (psum.fold != due.fold || psum.element != due.element) {
+      throw Error("a psum meets the product of another one in a PE", Error::Kind::System);
+    }
+    result = mac_.add(due, psum.value);
+  } else {
+    // An idle row, or a bubble.
+    MacResult passing{psum.value, {}, psum.fold, psum.element};
+    if (psum.valid()) passing.index = psum.fold->index(row_, column_, psum.element);
+    result = mac_.pass(passing);
+  }
+  psum_out->write({result.value, result.fold, result.element});
+  if (!result.valid()) return;
+  if (observed_) {
+    accumulator_ = result.value;
+    accumulator_bits_ = encode(result.value, format_);
+  }
+  if (row_ + 1 == result.fold->height) sink_.deliver(result, row_, column_);
+}
+
+void ProcessingElement::show(const Token& operand, double other) {
+  if (!observed_) return;
+  valid_ = operand.valid();
+  const bool input = valid_ && operand.fold->dataflow == Dataflow::InputStationary;
+  a_ = input ? other : operand.value;
+  b_ = input ? operand.value : other;
+}
+
+void ProcessingElement::trace(sc_core::sc_trace_file* file) const {
+  const std::string prefix = std::string(name()) + ".";
+  sc_trace(file, valid_, prefix + "valid");
+  sc_trace(file, a_, prefix + "a");
+  sc_trace(file, b_, prefix + "b");
+  sc_trace(file, mac_.product, prefix + "product");
+  sc_trace(file, accumulator_, prefix + "accumulator");
+  sc_trace(file, accumulator_bits_, prefix + "accumulator_bits", format_.width);
+  sc_trace(file, mac_.full_swamping, prefix + "full_swamping");
+  sc_trace(file, mac_.partial_swamping, prefix + "partial_swamping");
+  sc_trace(file, mac_.overflow, prefix + "overflow");
+  sc_trace(file, mac_.underflow, prefix + "underflow");
+}
+
+}  // namespace narrowmac
