@@ -10,7 +10,8 @@
 #include "models/numerics/reference.h"
 #include "sim/accelerators/make.h"
 
-// At most one transaction accelerator per TEST: a process holds one simulation.
+// At most one accelerator of fidelity transaction or cycle per TEST: a process holds one
+// simulation.
 
 namespace narrowmac {
 namespace {
@@ -101,28 +102,40 @@ void expect_same(const Outcome& left, const Outcome& right) {
   }
 }
 
-void expect_fidelities_agree(Dataflow dataflow) {
-  const ArrayDesign array = array_of(Fidelity::Transaction, dataflow);
+void expect_functional_agrees_with(Fidelity fidelity, Dataflow dataflow) {
+  const ArrayDesign array = array_of(fidelity, dataflow);
   const MacDesign mac = mac_of(array);
   const auto functional = make_accelerator(array_of(Fidelity::Functional, dataflow));
-  const auto transaction = make_accelerator(array);
+  const auto simulated = make_accelerator(array);
   const Outcome expected = run(*functional, &mac);
-  expect_same(expected, run(*transaction, &mac));
-  expect_same(expected, run(*transaction, &mac));  // a second job on the same platform
+  expect_same(expected, run(*simulated, &mac));
+  expect_same(expected, run(*simulated, &mac));  // a second job on the same platform
   EXPECT_GT(expected.result.stall_cycles, 0);
   ASSERT_TRUE(expected.result.statistics.has_value());
 }
 
-TEST(Accelerators, FidelitiesGiveTheSameBitsAndCyclesOutputStationary) {
-  expect_fidelities_agree(Dataflow::OutputStationary);
+TEST(Accelerators, FunctionalAndTransactionGiveTheSameBitsAndCyclesOutputStationary) {
+  expect_functional_agrees_with(Fidelity::Transaction, Dataflow::OutputStationary);
 }
 
-TEST(Accelerators, FidelitiesGiveTheSameBitsAndCyclesWeightStationary) {
-  expect_fidelities_agree(Dataflow::WeightStationary);
+TEST(Accelerators, FunctionalAndCycleGiveTheSameBitsAndCyclesOutputStationary) {
+  expect_functional_agrees_with(Fidelity::Cycle, Dataflow::OutputStationary);
 }
 
-TEST(Accelerators, FidelitiesGiveTheSameBitsAndCyclesInputStationary) {
-  expect_fidelities_agree(Dataflow::InputStationary);
+TEST(Accelerators, FunctionalAndTransactionGiveTheSameBitsAndCyclesWeightStationary) {
+  expect_functional_agrees_with(Fidelity::Transaction, Dataflow::WeightStationary);
+}
+
+TEST(Accelerators, FunctionalAndCycleGiveTheSameBitsAndCyclesWeightStationary) {
+  expect_functional_agrees_with(Fidelity::Cycle, Dataflow::WeightStationary);
+}
+
+TEST(Accelerators, FunctionalAndTransactionGiveTheSameBitsAndCyclesInputStationary) {
+  expect_functional_agrees_with(Fidelity::Transaction, Dataflow::InputStationary);
+}
+
+TEST(Accelerators, FunctionalAndCycleGiveTheSameBitsAndCyclesInputStationary) {
+  expect_functional_agrees_with(Fidelity::Cycle, Dataflow::InputStationary);
 }
 
 TEST(Accelerators, TheDataflowDecidesTheOrderOfAccumulation) {
@@ -173,10 +186,11 @@ TEST(Accelerators, ImpossibleArraysAreRefused) {
   EXPECT_THROW(make_accelerator(array), Error);
 }
 
-TEST(Accelerators, ASecondTransactionAcceleratorOfAProcessIsRefused) {
+TEST(Accelerators, ASecondSimulatedAcceleratorOfAProcessIsRefused) {
   const ArrayDesign array = array_of(Fidelity::Transaction, Dataflow::OutputStationary);
   const auto first = make_accelerator(array);
   EXPECT_THROW(make_accelerator(array), Error);
+  EXPECT_THROW(make_accelerator(array_of(Fidelity::Cycle, Dataflow::OutputStationary)), Error);
 }
 
 }  // namespace

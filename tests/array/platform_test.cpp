@@ -122,10 +122,9 @@ MemoryDesign random_memory(std::mt19937& random) {
   return memory;
 }
 
-TEST(Platform, BitsAreTheReferenceAndCyclesTheClosedFormOverRandomShapes) {
-  Platform platform;
+void expect_closed_form_and_reference(Platform& platform, int trials) {
   std::mt19937 random(1);
-  for (int trial = 0; trial < 300; ++trial) {
+  for (int trial = 0; trial < trials; ++trial) {
     const ArrayDesign array = random_array(random, trial);
     const MacDesign mac = random_mac(array, random);
     Case test(random_shape(array, random), mac, array, random);
@@ -137,11 +136,10 @@ TEST(Platform, BitsAreTheReferenceAndCyclesTheClosedFormOverRandomShapes) {
   }
 }
 
-TEST(Platform, StallsAndTrafficAreThoseOfTheRecurrenceOverRandomMemories) {
-  Platform platform;
+void expect_stalls_of_the_recurrence(Platform& platform, int trials) {
   std::mt19937 random(2);
   std::int64_t stalled = 0;
-  for (int trial = 0; trial < 600; ++trial) {
+  for (int trial = 0; trial < trials; ++trial) {
     ArrayDesign array = random_array(random, trial);
     array.memory = random_memory(random);
     Case test(random_shape(array, random), random_mac(array, random), array, random);
@@ -150,9 +148,30 @@ TEST(Platform, StallsAndTrafficAreThoseOfTheRecurrenceOverRandomMemories) {
     ASSERT_EQ(result.timing.stalls, expected.stalls) << describe(array);
     ASSERT_EQ(result.timing, expected) << describe(array);
     ASSERT_EQ(result.elapsed_cycles, expected.cycles.total() + expected.stalls.total());
+    ASSERT_TRUE(test.bits_equal_reference()) << describe(array);
     stalled += expected.stalls.total() > 0 ? 1 : 0;
   }
-  EXPECT_GT(stalled, 300);
+  EXPECT_GT(stalled, trials / 2);
+}
+
+TEST(Platform, BitsAreTheReferenceAndCyclesTheClosedFormOverRandomShapes) {
+  Platform platform;
+  expect_closed_form_and_reference(platform, 300);
+}
+
+TEST(Platform, StallsAndTrafficAreThoseOfTheRecurrenceOverRandomMemories) {
+  Platform platform;
+  expect_stalls_of_the_recurrence(platform, 600);
+}
+
+TEST(Platform, CycleByCycleBitsAreTheReferenceAndCyclesTheClosedFormOverRandomShapes) {
+  Platform platform(Fidelity::Cycle);
+  expect_closed_form_and_reference(platform, 600);
+}
+
+TEST(Platform, CycleByCycleStallsAndTrafficAreThoseOfTheRecurrenceOverRandomMemories) {
+  Platform platform(Fidelity::Cycle);
+  expect_stalls_of_the_recurrence(platform, 600);
 }
 
 TEST(Platform, AmpleMemoryNeverStalls) {

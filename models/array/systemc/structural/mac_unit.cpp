@@ -1,5 +1,6 @@
 #include "models/array/systemc/structural/mac_unit.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace narrowmac {
@@ -24,6 +25,9 @@ MacUnit::MacUnit(const sc_core::sc_module_name& name, int multiplier_latency, in
 void MacUnit::configure(const ExactMac& arithmetic, bool observed) {
   arithmetic_ = &arithmetic;
   observed_ = observed;
+  std::fill(multiplier_.begin(), multiplier_.end(), MacInput{});
+  std::fill(adder_.begin(), adder_.end(), MacResult{});
+  pass({});
 }
 
 MacInput MacUnit::multiply(const MacInput& input) {

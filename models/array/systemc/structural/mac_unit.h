@@ -33,7 +33,8 @@ class MacUnit : public sc_core::sc_module {
  public:
   MacUnit(const sc_core::sc_module_name& name, int multiplier_latency, int adder_latency);
 
-  /// The arithmetic of the next operands; with `observed` every step leaves its product and flags.
+  /// Empties the pipeline. The arithmetic of the next operands; with `observed` every step leaves
+  /// its product and flags.
   void configure(const ExactMac& arithmetic, bool observed);
   /// The operands whose product is due at this edge; `input` starts its way.
   MacInput multiply(const MacInput& input);

@@ -1,6 +1,6 @@
 #include "models/array/systemc/structural/processing_element.h"
 
-#include <cmath>
+#include <algorithm>
 #include <utility>
 
 #include "models/design/error.h"
@@ -38,6 +38,8 @@ void ProcessingElement::configure(const ExactMac& arithmetic, const Accumulation
   format_ = sums;
   observed_ = observed;
   mac_.configure(arithmetic, observed);
+  std::fill(sums_.begin(), sums_.end(), Sum{});
+  std::fill(load_.begin(), load_.end(), Token{});
 }
 
 void ProcessingElement::run() {
@@ -53,13 +55,18 @@ void ProcessingElement::run() {
   }
 }
 
+/// Operands end where their fold does.
+void ProcessingElement::pass_on(const Token& a, const Token& b) {
+  east->write(a.valid() && column_ + 1 < a.fold->width ? a : Token{});
+  south->write(b.valid() && row_ + 1 < b.fold->height ? b : Token{});
+}
+
 void ProcessingElement::run_output_stationary() {
   const Token& a = west->read();
   const Token& b = north->read();
-  east->write(a);
-  south->write(b);
+  pass_on(a, b);
   MacInput input;
-  if (a.valid()) {
+  if (a.valid() && b.valid()) {
     if (b.fold != a.fold || b.element != a.element) {
       throw Error("operands of different products meet in a PE", Error::Kind::System);
     }
@@ -112,23 +119,21 @@ void ProcessingElement::keep(const MacResult& result) {
 }
 
 void ProcessingElement::take_stationary(const Token& from_north) {
+  const bool mine = from_north.valid() && from_north.element == row_;
+  if (mine) next_stationary_ = from_north.value;
   // The ring of adder_latency - 1 places, and the wire, take as long as a psum.
-  Token passing = from_north;
+  Token passing = mine ? Token{} : from_north;
   if (!load_.empty()) {
-    passing = std::exchange(load_[load_at_], from_north);
+    std::swap(passing, load_[load_at_]);
     load_at_ = load_at_ + 1 == load_.size() ? 0 : load_at_ + 1;
   }
   south->write(passing);
-  if (from_north.valid() && from_north.element == row_) next_stationary_ = from_north.value;
 }
 
 void ProcessingElement::run_operand_stationary() {
   const Token& streamed = west->read();
-  east->write(streamed);
-  if (streamed.valid() && streamed.fold != stationary_of_) {
-    stationary_ = next_stationary_;
-    stationary_of_ = streamed.fold;
-  }
+  east->write(streamed.valid() && column_ + 1 < streamed.fold->width ? streamed : Token{});
+  if (streamed.valid() && streamed.element == 0) stationary_ = next_stationary_;
   take_stationary(north->read());
   MacInput input;
   if (streamed.valid()) {
@@ -141,24 +146,25 @@ void ProcessingElement::run_operand_stationary() {
   const Token& psum = psum_in->read();
   const MacInput due = mac_.multiply(input);
   MacResult result;
-  if (due.valid()) {
+  if (due.valid() && psum.valid()) {
     if (psum.fold != due.fold || psum.element != due.element) {
       throw Error("a psum meets the product of another one in a PE", Error::Kind::System);
     }
     result = mac_.add(due, psum.value);
   } else {
-    // An idle row, or a bubble.
+    // An idle row or column, or a bubble.
     MacResult passing{psum.value, {}, psum.fold, psum.element};
     if (psum.valid()) passing.index = psum.fold->index(row_, column_, psum.element);
     result = mac_.pass(passing);
   }
-  psum_out->write({result.value, result.fold, result.element});
+  const bool leaves = result.valid() && row_ + 1 == result.fold->height;
+  psum_out->write(leaves ? Token{} : Token{result.value, result.fold, result.element});
   if (!result.valid()) return;
   if (observed_) {
     accumulator_ = result.value;
     accumulator_bits_ = encode(result.value, format_);
   }
-  if (row_ + 1 == result.fold->height) sink_.deliver(result, row_, column_);
+  if (leaves) sink_.deliver(result, row_, column_);
 }
 
 void ProcessingElement::show(const Token& operand, double other) {

@@ -51,6 +51,7 @@ class ProcessingElement : public sc_core::sc_module {
 
   void run();
   void run_output_stationary();
+  void pass_on(const Token& a, const Token& b);
   void add_to_sum(const MacInput& due);
   void keep(const MacResult& result);
   void run_operand_stationary();
@@ -71,7 +72,6 @@ class ProcessingElement : public sc_core::sc_module {
   std::vector<Token> load_;  ///< ring: the stationary operands on their way to the next row
   std::size_t load_at_ = 0;
   double stationary_ = 0, next_stationary_ = 0;
-  const Fold* stationary_of_ = nullptr;
 
   // What the waveform shows.
   bool valid_ = false;

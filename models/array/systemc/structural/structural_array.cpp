@@ -63,10 +63,13 @@ void StructuralArray::begin(const GemmProblem& problem, Psum psum, bool observed
   for (const auto& pe : pes_) {
     pe->configure(*arithmetic_, problem.order, problem.mac.accumulator.format, observed);
   }
+  for (auto* wires : {&west_, &north_, &psums_}) {
+    for (Wire& wire : *wires) wire.write({});
+  }
   failure_ = nullptr;
   done_ = false;
   cycle_ = -1;
-  drive();
+  last_result_ = 0;
 }
 
 void StructuralArray::drive() {
@@ -138,6 +141,7 @@ void StructuralArray::drive_psums(const ActiveFold& active) {
 
 void StructuralArray::deliver(const MacResult& result, std::int64_t row, std::int64_t column) {
   const Fold& fold = *result.fold;
+  last_result_ = cycle_ + 1;
   if (fold.output_stationary()) {
     out_[static_cast<std::size_t>(fold.out.at(row, column))] = result.value;
     return;

@@ -15,7 +15,7 @@ namespace narrowmac {
 ///
 /// A token's element: os: the place of the product in its PE's sequence; ws, is: the streamed
 /// element, and for a stationary operand the row that it belongs to.
-class StructuralArray : public sc_core::sc_module, private ResultSink {
+class StructuralArray : public sc_core::sc_module, public ResultSink {
  public:
   sc_core::sc_in<bool> clock;
 
@@ -23,11 +23,14 @@ class StructuralArray : public sc_core::sc_module, private ResultSink {
   /// The shape, dataflow and pipeline of `array` are built; a GEMM may choose its psum and policy.
   StructuralArray(const sc_core::sc_module_name& name, const ArrayDesign& array);
 
-  /// A GEMM begins with the next rising edge. `problem` stays valid until it is done. With
-  /// `observed` the PEs show products and flags. Throws Error as make_pe_grid().
+  /// A GEMM begins with the first rising edge after the next falling one. `problem` stays valid
+  /// until it is done. With `observed` the PEs show products and flags. Throws Error as
+  /// make_pe_grid().
   void begin(const GemmProblem& problem, Psum psum, bool observed);
   /// Rising edges since then.
   [[nodiscard]] std::int64_t cycles() const { return cycle_; }
+  /// Rising edges until the last result came, that edge included.
+  [[nodiscard]] std::int64_t last_result() const { return last_result_; }
   /// True when the last output has left.
   [[nodiscard]] bool done() const { return done_; }
   /// Notified at the falling edge after the last output has left, or a PE failed.
@@ -38,14 +41,15 @@ class StructuralArray : public sc_core::sc_module, private ResultSink {
   void trace(sc_core::sc_trace_file* file) const;
   [[nodiscard]] const ProcessingElement& pe(int row, int column) const;
 
+  void deliver(const MacResult& result, std::int64_t row, std::int64_t column) override;
+  void fail(std::exception_ptr failure) override;
+
  private:
   void build_wires();
   void drive();
   void drive_west(const ActiveFold& active);
   void drive_north(const ActiveFold& active);
   void drive_psums(const ActiveFold& active);
-  void deliver(const MacResult& result, std::int64_t row, std::int64_t column) override;
-  void fail(std::exception_ptr failure) override;
 
   ArrayDesign array_;
   GemmProblem problem_;
@@ -57,6 +61,7 @@ class StructuralArray : public sc_core::sc_module, private ResultSink {
   sc_core::sc_vector<Wire> west_, north_, psums_;  ///< those between PEs included
   std::vector<std::unique_ptr<ProcessingElement>> pes_;
   std::int64_t cycle_ = 0;  ///< the next rising edge
+  std::int64_t last_result_ = 0;
   bool done_ = true;
   sc_core::sc_event finished_;
   std::exception_ptr failure_;
