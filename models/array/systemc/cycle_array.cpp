@@ -1,9 +1,18 @@
 #include "models/array/systemc/cycle_array.h"
 
+#include <algorithm>
+
 #include "models/array/systemc/clock.h"
 #include "models/design/error.h"
 
 namespace narrowmac {
+namespace {
+
+/// Clock edges per activation: nobody looks at the array within a slice, and the simulator's own
+/// time for an event is that of hundreds of PEs.
+constexpr std::int64_t kQuantum = 16;
+
+}  // namespace
 
 CycleArray::CycleArray(const sc_core::sc_module_name& name) : ArrayModule(name) {
   SC_METHOD(clock);
@@ -32,13 +41,15 @@ std::int64_t CycleArray::start(const Slice& slice, std::uint64_t half) {
 void CycleArray::clock() {
   // What leaves a SystemC process loses its type and ends the simulation: end() throws it.
   if (failure_) return;
+  const std::int64_t edges = std::min(edges_left_, kQuantum);
   try {
-    grid_->clock();
+    for (std::int64_t edge = 0; edge < edges; ++edge) grid_->clock();
   } catch (...) {
     failure_ = std::current_exception();
     return;
   }
-  if (--edges_left_ > 0) next_trigger(cycles(1));
+  edges_left_ -= edges;
+  if (edges_left_ > 0) next_trigger(cycles(edges));
 }
 
 void CycleArray::end() {
