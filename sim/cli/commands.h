@@ -11,6 +11,7 @@ int formats_command(const FormatsCommand& command, OutputFormat format);
 int list_command(const ListCommand& command, OutputFormat format);
 int gemm_command(const GemmCommand& command, OutputFormat format);
 int explain_command(const ExplainCommand& command, OutputFormat format);
+int trace_command(const TraceCommand& command, OutputFormat format);
 int run_command(const RunCommand& command, OutputFormat format);
 int sweep_command(const SweepCommand& command, OutputFormat format);
 

@@ -2,11 +2,11 @@
 
 #include <fmt/core.h>
 
-#include <charconv>
 #include <cmath>
 
 #include "models/design/config.h"
 #include "models/numerics/convert.h"
+#include "sim/cli/array_size.h"
 #include "sim/cli/commands.h"
 #include "sim/cli/mac_order.h"
 #include "sim/experiment/files.h"
@@ -75,26 +75,12 @@ Matrix read_operand(const std::filesystem::path& path, const MacDesign& mac,
   return matrix;
 }
 
-int parse_side(std::string_view digits, std::string_view text) {
-  int value = 0;
-  const char* end = digits.data() + digits.size();
-  const auto result = std::from_chars(digits.data(), end, value);
-  if (result.ec != std::errc() || result.ptr != end || value < 1 || value > kMaxArraySide) {
-    throw Error(fmt::format("--array: found '{}'; accepted: ROWSxCOLUMNS, each 1..{}, e.g. 32x32",
-                            text, kMaxArraySide));
-  }
-  return value;
-}
-
 /// The MAC file's array with the options over it; none: the MAC's own order.
 std::optional<ArrayDesign> choose_array(const GemmCommand& command, const MacFile& file) {
   std::optional<ArrayDesign> array = file.array;
   if (command.array) {
-    const std::string_view text = *command.array;
-    const auto cross = std::min(text.find('x'), text.size());
     if (!array) array.emplace();
-    array->rows = parse_side(text.substr(0, cross), text);
-    array->columns = parse_side(text.substr(std::min(cross + 1, text.size())), text);
+    set_array_size(*array, *command.array);
   }
   if (!array && (command.dataflow || command.psum)) {
     throw Error(fmt::format("{}: needs --array ROWSxCOLUMNS, because {} has no [array]",

@@ -35,6 +35,7 @@ int execute(const Invocation& invocation) {
     int operator()(const ListCommand& command) const { return list_command(command, format); }
     int operator()(const GemmCommand& command) const { return gemm_command(command, format); }
     int operator()(const ExplainCommand& command) const { return explain_command(command, format); }
+    int operator()(const TraceCommand& command) const { return trace_command(command, format); }
     int operator()(const RunCommand& command) const { return run_command(command, format); }
     int operator()(const SweepCommand& command) const { return sweep_command(command, format); }
   };

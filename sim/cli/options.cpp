@@ -18,12 +18,14 @@ struct Parsed {
   int threads = 0;
   std::string dataflow;
   std::string psum;
+  std::string policy;
   std::string c0;
   std::string array;
   std::string statistics;
   FormatsCommand formats;
   GemmCommand gemm;
   ExplainCommand explain;
+  TraceCommand trace;
   RunCommand run;
   SweepCommand sweep;
 };
@@ -109,6 +111,31 @@ void add_explain(CLI::App& app, Parsed& parsed) {
       ->capture_default_str();
 }
 
+void add_trace(CLI::App& app, Parsed& parsed) {
+  CLI::App* command = add_command(
+      app, parsed, "trace", "A waveform (VCD) of every PE's registers during one GEMM",
+      "  narrowmac trace --mac configs/macs/e5m2-e6m3.toml --array 4x4 --gemm 4x4x16 --out os.vcd\n"
+      "  narrowmac trace --mac MAC.toml --array 8x8 --gemm 16x8x24 --dataflow ws --psum chained "
+      "--policy overlapped --out ws.vcd\n");
+  TraceCommand& trace = parsed.trace;
+  command->add_option("--mac", trace.mac, "MAC file: [mac], perhaps [array]")->required();
+  command->add_option("--array", trace.array, "ROWSxCOLUMNS of the array, at most 4096 PEs")
+      ->required();
+  command
+      ->add_option("--gemm", trace.gemm,
+                   "MxNxK; operands are random, normally distributed, the same every time")
+      ->required();
+  command->add_option("--out", trace.out, "VCD file: a clock cycle is 10 ns")->required();
+  command
+      ->add_option("--dataflow", parsed.dataflow,
+                   "What stays in the array: outputs, weights, inputs")
+      ->check(CLI::IsMember({"os", "ws", "is"}));
+  command->add_option("--psum", parsed.psum, "ws, is: partial sums added in a buffer, or chained")
+      ->check(CLI::IsMember({"buffer", "chained"}));
+  command->add_option("--policy", parsed.policy, "How folds follow each other")
+      ->check(CLI::IsMember({"padded", "ragged", "overlapped"}));
+}
+
 void add_list(CLI::App& app, Parsed& parsed) {
   add_command(app, parsed, "list",
               "Shipped macs, arrays, networks, experiments and sweeps, with a line each",
@@ -165,6 +192,12 @@ Invocation understand(const CLI::App& app, Parsed& parsed) {
     invocation.command = ListCommand{};
   } else if (app.got_subcommand("explain")) {
     invocation.command = parsed.explain;
+  } else if (app.got_subcommand("trace")) {
+    TraceCommand& trace = parsed.trace;
+    if (!parsed.dataflow.empty()) trace.dataflow = parse_dataflow(parsed.dataflow);
+    if (!parsed.psum.empty()) trace.psum = parse_psum(parsed.psum);
+    if (!parsed.policy.empty()) trace.policy = parse_policy(parsed.policy);
+    invocation.command = trace;
   } else if (app.got_subcommand("run")) {
     parsed.run.options.quiet = parsed.quiet;
     parsed.run.options.threads = parsed.threads;
@@ -208,6 +241,7 @@ std::variant<Invocation, int> parse_command_line(int argc, const char* const* ar
   add_sweep(app, parsed);
   add_gemm(app, parsed);
   add_explain(app, parsed);
+  add_trace(app, parsed);
   add_formats(app, parsed);
   add_list(app, parsed);
   try {

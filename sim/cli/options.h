@@ -41,6 +41,16 @@ struct ExplainCommand {
   std::uint64_t seed = 0;
 };
 
+struct TraceCommand {
+  std::filesystem::path mac;
+  std::string array;  ///< RxC
+  std::string gemm;   ///< MxNxK
+  std::filesystem::path out;
+  std::optional<Dataflow> dataflow;
+  std::optional<Psum> psum;
+  std::optional<Policy> policy;
+};
+
 struct RunCommand {
   RunOptions options;
 };
@@ -51,7 +61,8 @@ struct SweepCommand {
 
 /// A command line, understood.
 struct Invocation {
-  std::variant<FormatsCommand, ListCommand, GemmCommand, ExplainCommand, RunCommand, SweepCommand>
+  std::variant<FormatsCommand, ListCommand, GemmCommand, ExplainCommand, TraceCommand, RunCommand,
+               SweepCommand>
       command;
   OutputFormat format = OutputFormat::Table;
   bool quiet = false;
