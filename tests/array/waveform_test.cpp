@@ -227,7 +227,7 @@ TEST(Waveform, APipelinedSumAppearsOnTimeAndNotACycleEarly) {
     changes += next != sum ? 1 : 0;
     sum = next;
   }
-  EXPECT_GT(changes, 4);
+  EXPECT_GT(changes, 3);
   EXPECT_EQ(traced.cycles, 7 * 3 + 1 + 2 + 3 - 1);
 }
 
