@@ -81,5 +81,6 @@ class ArrayTestbench : public Testbench {
 }  // namespace narrowmac
 
 int sc_main(int /*argc*/, char** /*argv*/) {
-  return narrowmac::ArrayTestbench("array_tb").simulate();
+  narrowmac::ArrayTestbench bench("array_tb");
+  return bench.simulate();
 }

@@ -91,5 +91,6 @@ class ControllerTestbench : public Testbench {
 }  // namespace narrowmac
 
 int sc_main(int /*argc*/, char** /*argv*/) {
-  return narrowmac::ControllerTestbench("controller_tb").simulate();
+  narrowmac::ControllerTestbench bench("controller_tb");
+  return bench.simulate();
 }

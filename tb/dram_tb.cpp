@@ -56,5 +56,6 @@ class DramTestbench : public Testbench {
 }  // namespace narrowmac
 
 int sc_main(int /*argc*/, char** /*argv*/) {
-  return narrowmac::DramTestbench("dram_tb").simulate();
+  narrowmac::DramTestbench bench("dram_tb");
+  return bench.simulate();
 }

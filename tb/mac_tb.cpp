@@ -87,4 +87,7 @@ class MacTestbench : public Testbench {
 }  // namespace
 }  // namespace narrowmac
 
-int sc_main(int /*argc*/, char** /*argv*/) { return narrowmac::MacTestbench("mac_tb").simulate(); }
+int sc_main(int /*argc*/, char** /*argv*/) {
+  narrowmac::MacTestbench bench("mac_tb");
+  return bench.simulate();
+}

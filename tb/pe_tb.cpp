@@ -135,4 +135,7 @@ class PeTestbench : public Testbench {
 }  // namespace
 }  // namespace narrowmac
 
-int sc_main(int /*argc*/, char** /*argv*/) { return narrowmac::PeTestbench("pe_tb").simulate(); }
+int sc_main(int /*argc*/, char** /*argv*/) {
+  narrowmac::PeTestbench bench("pe_tb");
+  return bench.simulate();
+}

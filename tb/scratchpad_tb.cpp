@@ -63,5 +63,6 @@ class ScratchpadTestbench : public Testbench {
 }  // namespace narrowmac
 
 int sc_main(int /*argc*/, char** /*argv*/) {
-  return narrowmac::ScratchpadTestbench("scratchpad_tb").simulate();
+  narrowmac::ScratchpadTestbench bench("scratchpad_tb");
+  return bench.simulate();
 }
