@@ -23,7 +23,7 @@ const std::vector<Design>& designs() {
        {"mac.accumulator=\"e6m9\"", "mac.chunk={length=64, accumulator=\"e6m9\"}"}},
       {"e6m3", {"mac.accumulator=\"e6m3\""}},
       {"e6m9, stochastic, 8 bits",
-       {"mac.accumulator={format=\"e6m9\", rounding=\"stochastic\", random_bits=8}"}},
+       {"mac.accumulator=\"e6m9\"", "mac.rounding=\"stochastic\"", "mac.random_bits=8"}},
   };
   return kDesigns;
 }
