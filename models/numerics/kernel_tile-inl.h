@@ -46,12 +46,26 @@ HWY_INLINE V Flushed(D d, V rounded, V x, const StepVectors<D>& k) {
   return hn::Or(kept, hn::And(x, hn::SignBit(d)));
 }
 
+/// x to nearest even with t = (S - 1) x, S x - t. S x is exact, so both forms of t round once and
+/// give the same bits.
+template <class D, class V>
+HWY_INLINE V SignificandOf(V x, const StepVectors<D>& k) {
+#if HWY_TARGET <= HWY_AVX3
+  // All arithmetic shares two ports: the fewest operations win.
+  return hn::MulSub(x, k.scale, hn::Mul(x, k.scale_less_one));
+#else
+  // Additions have ports of their own beside those that multiply.
+  const V scaled = hn::Mul(x, k.scale);
+  return hn::Sub(scaled, hn::Sub(scaled, x));
+#endif
+}
+
 /// acc rounded after adding a * b, before clamping; x = fma(a, b, acc). See LaneRounding, and
 /// docs/numerics.md for the proofs.
 template <LaneRounding kRounding, class D, class V>
 HWY_INLINE V RoundedFrom(D d, V x, V a, V b, V acc, const StepVectors<D>& k) {
   if constexpr (kRounding == LaneRounding::Significand || kRounding == LaneRounding::Flush) {
-    const V rounded = hn::MulSub(x, k.scale, hn::Mul(x, k.scale_less_one));
+    const V rounded = SignificandOf(x, k);
     return kRounding == LaneRounding::Flush ? Flushed(d, rounded, x, k) : rounded;
   } else if constexpr (kRounding == LaneRounding::Repaired ||
                        kRounding == LaneRounding::RepairedFlush) {
