@@ -79,7 +79,7 @@ std::int64_t write_waveform(const GemmProblem& problem, const ArrayDesign& array
                             const std::filesystem::path& file, const OutputView& out) {
   check(array, file);
   sc_core::sc_report_handler::set_actions(sc_core::SC_INFO, sc_core::SC_DO_NOTHING);
-  const sc_core::sc_time half(kWaveformNanoseconds / 2, sc_core::SC_NS);
+  const sc_core::sc_time half(kWaveformNanoseconds / 2.0, sc_core::SC_NS);
   // Falls first: the falling edge before clock edge u drives what that edge takes.
   sc_core::sc_clock clock("clock", 2 * half, 0.5, half, false);
   StructuralArray structure("array", array);

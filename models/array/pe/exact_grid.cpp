@@ -6,7 +6,6 @@ namespace narrowmac {
 
 ExactGrid::ExactGrid(const GemmProblem& problem, const ArrayDesign& array)
     : PeGrid(problem.shape(), array),
-      problem_(problem),
       shape_(problem.shape()),
       mac_(problem),
       chunk_length_(problem.order.chunk ? problem.order.chunk->length : 0),

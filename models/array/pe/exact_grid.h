@@ -39,7 +39,6 @@ class ExactGrid final : public PeGrid {
   [[nodiscard]] std::size_t at(std::int64_t row, std::int64_t column) const;
   [[nodiscard]] Sum& sum_at(std::int64_t stage, int row, int column);
 
-  const GemmProblem& problem_;
   GemmShape shape_;
   ExactMac mac_;
   std::int64_t chunk_length_;  ///< 0: no second accumulator

@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <cmath>
+#include <limits>
 
 #include "models/design/error.h"
 
@@ -16,7 +17,8 @@ namespace {
 
 double display_value(const ExactValue& value) {
   if (value.kind == ValueKind::NotANumber) return std::nan("");
-  if (value.kind == ValueKind::Infinity) return value.negative ? -INFINITY : INFINITY;
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  if (value.kind == ValueKind::Infinity) return value.negative ? -kInfinity : kInfinity;
   const double size = std::ldexp(static_cast<double>(value.magnitude), value.exponent);
   return value.negative ? -size : size;
 }

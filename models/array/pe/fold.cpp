@@ -34,17 +34,6 @@ void place(Fold& fold, const GemmShape& shape) {
 
 }  // namespace
 
-MacIndex Fold::index(std::int64_t row, std::int64_t column, std::int64_t element) const {
-  switch (dataflow) {
-    case Dataflow::WeightStationary:
-      return {element, first_column + column, first_row + row};
-    case Dataflow::InputStationary:
-      return {first_column + column, element, first_row + row};
-    default:
-      return {first_row + row, first_column + column, element};
-  }
-}
-
 std::int64_t sum_registers(const ArrayDesign& array) {
   if (array.dataflow != Dataflow::OutputStationary) return array.adder_latency;
   return std::max(array.interleave, array.adder_latency);

@@ -62,7 +62,16 @@ struct Fold {
     return span() + rows_skew + width - 1 + depth;
   }
   /// `row` counts the fold's rows, not the array's.
-  [[nodiscard]] MacIndex index(std::int64_t row, std::int64_t column, std::int64_t element) const;
+  [[nodiscard]] MacIndex index(std::int64_t row, std::int64_t column, std::int64_t element) const {
+    switch (dataflow) {
+      case Dataflow::WeightStationary:
+        return {element, first_column + column, first_row + row};
+      case Dataflow::InputStationary:
+        return {first_column + column, element, first_row + row};
+      default:
+        return {first_row + row, first_column + column, element};
+    }
+  }
 };
 
 /// Registers that an array needs per PE for its sums: os: for those that a PE interleaves, ws and

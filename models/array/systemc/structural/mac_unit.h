@@ -1,6 +1,7 @@
 #pragma once
 
 #include <systemc>
+#include <utility>
 #include <vector>
 
 #include "models/array/pe/exact_mac.h"
@@ -37,17 +38,38 @@ class MacUnit : public sc_core::sc_module {
   /// its product and flags.
   void configure(const ExactMac& arithmetic, bool observed);
   /// The operands whose product is due at this edge; `input` starts its way.
-  MacInput multiply(const MacInput& input);
+  MacInput multiply(const MacInput& input) { return through(multiplier_, multiplier_at_, input); }
   /// Adds `addend` and the product of `due`.
-  MacResult add(const MacInput& due, double addend);
+  MacResult add(const MacInput& due, double addend) {
+    MacResult result{0, due.index, due.fold, due.element};
+    if (observed_) {
+      const MacOutcome outcome = arithmetic_->observed_step(addend, due.a, due.b, due.index);
+      observe(addend, outcome);
+      result.value = outcome.sum.value;
+    } else {
+      result.value = arithmetic_->step(addend, due.a, due.b, due.index);
+    }
+    return through(adder_, adder_at_, result);
+  }
   /// Something that passes the adder unchanged, a bubble too.
-  MacResult pass(const MacResult& through);
+  MacResult pass(const MacResult& passing) {
+    if (observed_) full_swamping = partial_swamping = overflow = underflow = false;
+    return through(adder_, adder_at_, passing);
+  }
 
   // Of the last addition; flags are false in a cycle without one.
   double product = 0;
   bool full_swamping = false, partial_swamping = false, overflow = false, underflow = false;
 
  private:
+  /// Puts `newest` into a ring and takes the oldest out; a ring without places is a wire.
+  template <typename T>
+  static T through(std::vector<T>& ring, std::size_t& at, const T& newest) {
+    if (ring.empty()) return newest;
+    const T oldest = std::exchange(ring[at], newest);
+    at = at + 1 == ring.size() ? 0 : at + 1;
+    return oldest;
+  }
   void observe(double addend, const MacOutcome& outcome);
 
   const ExactMac* arithmetic_ = nullptr;

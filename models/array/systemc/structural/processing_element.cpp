@@ -31,6 +31,20 @@ ProcessingElement::ProcessingElement(const sc_core::sc_module_name& name, const 
   dont_initialize();
 }
 
+void ProcessingElement::end_of_elaboration() {
+  west_ = &west->read();
+  north_ = &north->read();
+  psum_in_ = &psum_in->read();
+  const auto wire = [](sc_core::sc_port<sc_core::sc_signal_out_if<Token>>& port) {
+    auto* const found = dynamic_cast<Wire*>(port.get_interface());
+    if (found == nullptr) throw Error("a PE's port needs a Wire", Error::Kind::System);
+    return found;
+  };
+  east_ = wire(east);
+  south_ = wire(south);
+  psum_out_ = wire(psum_out);
+}
+
 void ProcessingElement::configure(const ExactMac& arithmetic, const AccumulationOrder& order,
                                   const NumberFormat& sums, bool observed) {
   arithmetic_ = &arithmetic;
@@ -57,13 +71,13 @@ void ProcessingElement::run() {
 
 /// Operands end where their fold does.
 void ProcessingElement::pass_on(const Token& a, const Token& b) {
-  east->write(a.valid() && column_ + 1 < a.fold->width ? a : Token{});
-  south->write(b.valid() && row_ + 1 < b.fold->height ? b : Token{});
+  east_->Wire::write(a.valid() && column_ + 1 < a.fold->width ? a : Token{});
+  south_->Wire::write(b.valid() && row_ + 1 < b.fold->height ? b : Token{});
 }
 
 void ProcessingElement::run_output_stationary() {
-  const Token& a = west->read();
-  const Token& b = north->read();
+  const Token& a = *west_;
+  const Token& b = *north_;
   pass_on(a, b);
   MacInput input;
   if (a.valid() && b.valid()) {
@@ -85,7 +99,7 @@ void ProcessingElement::run_output_stationary() {
 }
 
 void ProcessingElement::add_to_sum(const MacInput& due) {
-  Sum& sum = sums_[static_cast<std::size_t>(due.element % due.fold->period)];
+  Sum& sum = sums_[place(due.element, *due.fold)];
   if (due.index.k == 0) {
     const double start = arithmetic_->start(due.index.m, due.index.n);
     sum = {chunk_length_ == 0 ? start : 0, start, false};
@@ -98,7 +112,7 @@ void ProcessingElement::add_to_sum(const MacInput& due) {
 
 void ProcessingElement::keep(const MacResult& result) {
   if (!result.valid()) return;
-  Sum& sum = sums_[static_cast<std::size_t>(result.element % result.fold->period)];
+  Sum& sum = sums_[place(result.element, *result.fold)];
   sum.sum = result.value;
   sum.pending = false;
   const std::int64_t k = result.index.k;
@@ -114,7 +128,8 @@ void ProcessingElement::keep(const MacResult& result) {
   if (!last) return;
   MacResult finished = result;
   finished.value = chunk_length_ > 0 ? sum.total : sum.sum;
-  const std::int64_t row = result.element % result.fold->period * array_rows_ + row_;
+  const auto row =
+      static_cast<std::int64_t>(place(result.element, *result.fold)) * array_rows_ + row_;
   sink_.deliver(finished, row, column_);
 }
 
@@ -127,14 +142,14 @@ void ProcessingElement::take_stationary(const Token& from_north) {
     std::swap(passing, load_[load_at_]);
     load_at_ = load_at_ + 1 == load_.size() ? 0 : load_at_ + 1;
   }
-  south->write(passing);
+  south_->Wire::write(passing);
 }
 
 void ProcessingElement::run_operand_stationary() {
-  const Token& streamed = west->read();
-  east->write(streamed.valid() && column_ + 1 < streamed.fold->width ? streamed : Token{});
+  const Token& streamed = *west_;
+  east_->Wire::write(streamed.valid() && column_ + 1 < streamed.fold->width ? streamed : Token{});
   if (streamed.valid() && streamed.element == 0) stationary_ = next_stationary_;
-  take_stationary(north->read());
+  take_stationary(*north_);
   MacInput input;
   if (streamed.valid()) {
     const bool weights = streamed.fold->dataflow == Dataflow::WeightStationary;
@@ -143,7 +158,7 @@ void ProcessingElement::run_operand_stationary() {
              streamed.element};
   }
   show(streamed, stationary_);
-  const Token& psum = psum_in->read();
+  const Token& psum = *psum_in_;
   const MacInput due = mac_.multiply(input);
   MacResult result;
   if (due.valid() && psum.valid()) {
@@ -158,7 +173,7 @@ void ProcessingElement::run_operand_stationary() {
     result = mac_.pass(passing);
   }
   const bool leaves = result.valid() && row_ + 1 == result.fold->height;
-  psum_out->write(leaves ? Token{} : Token{result.value, result.fold, result.element});
+  psum_out_->Wire::write(leaves ? Token{} : Token{result.value, result.fold, result.element});
   if (!result.valid()) return;
   if (observed_) {
     accumulator_ = result.value;

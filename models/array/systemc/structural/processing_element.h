@@ -39,7 +39,10 @@ class ProcessingElement : public sc_core::sc_module {
   void configure(const ExactMac& arithmetic, const AccumulationOrder& order,
                  const NumberFormat& sums, bool observed);
   /// Operands, product, sum as a number and as bits, flags.
-  void trace(sc_core::sc_trace_file* file) const;
+  void trace(sc_core::sc_trace_file* file) const override;
+
+ protected:
+  void end_of_elaboration() override;
 
  private:
   /// A sum that this PE keeps under os.
@@ -58,7 +61,19 @@ class ProcessingElement : public sc_core::sc_module {
   void take_stationary(const Token& from_north);
   void show(const Token& operand, double other);
 
+  /// Which of the PE's sums a token belongs to under os.
+  static std::size_t place(std::int64_t element, const Fold& fold) {
+    return fold.period == 1 ? 0 : static_cast<std::size_t>(element % fold.period);
+  }
+
   MacUnit mac_;
+  // The ports, looked up once: at every edge a PE reads and writes all of them.
+  const Token* west_ = nullptr;
+  const Token* north_ = nullptr;
+  const Token* psum_in_ = nullptr;
+  Wire* east_ = nullptr;
+  Wire* south_ = nullptr;
+  Wire* psum_out_ = nullptr;
   ResultSink& sink_;
   bool output_stationary_;
   int row_, column_;

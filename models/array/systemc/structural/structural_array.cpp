@@ -64,7 +64,7 @@ void StructuralArray::begin(const GemmProblem& problem, Psum psum, bool observed
     pe->configure(*arithmetic_, problem.order, problem.mac.accumulator.format, observed);
   }
   for (auto* wires : {&west_, &north_, &psums_}) {
-    for (Wire& wire : *wires) wire.write({});
+    for (std::size_t i = 0; i < wires->size(); ++i) (*wires)[i].write({});
   }
   failure_ = nullptr;
   done_ = false;

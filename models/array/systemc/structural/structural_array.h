@@ -38,7 +38,7 @@ class StructuralArray : public sc_core::sc_module, public ResultSink {
   /// Writes all outputs. Throws what a PE threw.
   void write(const OutputView& out) const;
   /// Every PE's registers.
-  void trace(sc_core::sc_trace_file* file) const;
+  void trace(sc_core::sc_trace_file* file) const override;
   [[nodiscard]] const ProcessingElement& pe(int row, int column) const;
 
   void deliver(const MacResult& result, std::int64_t row, std::int64_t column) override;
@@ -57,7 +57,6 @@ class StructuralArray : public sc_core::sc_module, public ResultSink {
   std::unique_ptr<ExactMac> arithmetic_;
   std::unique_ptr<FoldSequence> folds_;
   std::vector<double> a_, b_, out_;
-  std::int64_t delivered_ = 0;                     ///< results that have left
   sc_core::sc_vector<Wire> west_, north_, psums_;  ///< those between PEs included
   std::vector<std::unique_ptr<ProcessingElement>> pes_;
   std::int64_t cycle_ = 0;  ///< the next rising edge
