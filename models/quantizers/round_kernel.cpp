@@ -163,8 +163,8 @@ struct NarrowPlan {
       : unit(static_cast<float>(plan.fixed ? plan.inverse_scale / plan.quantum
                                            : std::ldexp(1.5, 23 - plan.fraction_bits))),
         // Below the flushed magnitudes' binade any quantum will do.
-        smallest_binade(static_cast<float>(
-            plan.flush_below > 0 ? plan.flush_below / 2 : plan.smallest_binade)),
+        smallest_binade(
+            static_cast<float>(plan.flush_below > 0 ? plan.flush_below / 2 : plan.smallest_binade)),
         limit(static_cast<float>(plan.fixed ? plan.max / plan.quantum + 1
                                             : std::exp2(std::ilogb(plan.max) + 1))),
         low_limit(static_cast<float>(plan.lowest / plan.quantum - 1)),

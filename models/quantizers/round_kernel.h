@@ -10,8 +10,8 @@ namespace narrowmac {
 
 /// What the rounding loops need of a Conversion and a scale, as numbers.
 ///
-/// Arithmetic is exact in float64 lanes: an element and its scaled value have 24 significant bits, a
-/// quantum is a power of two, and element / quantum is below 2^24 or an integer wherever its
+/// Arithmetic is exact in float64 lanes: an element and its scaled value have 24 significant bits,
+/// a quantum is a power of two, and element / quantum is below 2^24 or an integer wherever its
 /// fraction matters. Narrow formats to nearest even need float32 lanes only: adding and subtracting
 /// 1.5 * 2^23 quanta rounds.
 struct RoundPlan {
