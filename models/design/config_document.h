@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "models/design/config.h"
+#include "models/design/nearest_word.h"
 
 namespace narrowmac {
 
@@ -43,7 +44,4 @@ toml::node* find(toml::table& root, std::string_view path);
 std::string describe_node(const toml::node& node);
 /// A value as TOML text on one line (tables inline).
 std::string node_to_toml(const toml::node& node);
-/// The accepted word nearest to `word`, or "" if none is near.
-std::string nearest(std::string_view word, const std::vector<std::string>& accepted);
-
 }  // namespace narrowmac

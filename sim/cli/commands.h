@@ -13,6 +13,7 @@ int gemm_command(const GemmCommand& command, OutputFormat format);
 int explain_command(const ExplainCommand& command, OutputFormat format);
 int trace_command(const TraceCommand& command, OutputFormat format);
 int run_command(const RunCommand& command, OutputFormat format);
+int cycles_command(const CyclesCommand& command, OutputFormat format);
 int sweep_command(const SweepCommand& command, OutputFormat format);
 
 }  // namespace narrowmac

@@ -3,6 +3,7 @@
 #include <fstream>
 
 #include "models/design/error.h"
+#include "models/workload/topology.h"
 #include "sim/cli/commands.h"
 #include "sim/experiment/presets.h"
 
@@ -35,6 +36,12 @@ int list_command(const ListCommand& /*command*/, OutputFormat format) {
                             Json(path.stem().string()), Json(description_of(path)),
                             Json(path.string())});
     }
+  }
+  for (const std::filesystem::path& path : list_presets("topologies", {}, ".csv")) {
+    const std::size_t layers = read_topology(path).size();
+    table.rows.push_back({Json("topology"), Json(path.stem().string()),
+                          Json(fmt::format("SCALE-Sim topology, {} layers", layers)),
+                          Json(path.string())});
   }
   if (table.rows.empty()) {
     throw Error(

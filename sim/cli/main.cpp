@@ -37,6 +37,7 @@ int execute(const Invocation& invocation) {
     int operator()(const ExplainCommand& command) const { return explain_command(command, format); }
     int operator()(const TraceCommand& command) const { return trace_command(command, format); }
     int operator()(const RunCommand& command) const { return run_command(command, format); }
+    int operator()(const CyclesCommand& command) const { return cycles_command(command, format); }
     int operator()(const SweepCommand& command) const { return sweep_command(command, format); }
   };
   return std::visit(Dispatch{invocation.format}, invocation.command);

@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <sstream>
 
 #include "models/design/error.h"
@@ -28,6 +29,13 @@ struct Parsed {
   TraceCommand trace;
   RunCommand run;
   SweepCommand sweep;
+  CyclesCommand cycles;
+  std::vector<std::string> passes;
+  std::vector<std::string> dataflows;
+  std::int64_t batch = 0;
+  std::string memory;
+  std::string mac;
+  std::string input;
 };
 
 CLI::App* add_command(CLI::App& app, Parsed& parsed, const std::string& name,
@@ -180,6 +188,84 @@ void add_sweep(CLI::App& app, Parsed& parsed) {
   command->add_flag("--dry-run", sweep.dry_run, "Print the points; compute and write nothing");
 }
 
+void add_cycles(CLI::App& app, Parsed& parsed) {
+  CLI::App* command = add_command(
+      app, parsed, "cycles", "Where an array's cycles go, layer by layer, in closed form",
+      "  narrowmac cycles resnet18 --array 128x128 --dataflow all --passes FWD,BWD,GRAD --batch "
+      "256\n"
+      "  narrowmac cycles cnn --array 16x16,32x32,64x8 --dataflow os,ws\n"
+      "  narrowmac cycles TOPOLOGY.csv --memory SCALE.cfg --format csv\n"
+      "  narrowmac cycles resnet18 --memory configs/arrays/ws-64x64-memory.toml --mac "
+      "configs/macs/e5m2-e6m9.toml\n"
+      "cycles = load + fill + compute + drain + stall; stall = pipeline + starvation + psum spill "
+      "+ "
+      "DRAM.\n");
+  CyclesCommand& cycles = parsed.cycles;
+  command
+      ->add_option("WORKLOAD", cycles.workload,
+                   "Network file (*.toml), SCALE-Sim topology (*.csv: convolutions or GEMMs), or "
+                   "the name of a shipped one")
+      ->required();
+  command
+      ->add_option("--array", cycles.arrays,
+                   "ROWSxCOLUMNS, one or several separated by commas (default: that of --memory)")
+      ->delimiter(',')
+      ->allow_extra_args(false);
+  command
+      ->add_option("--dataflow", parsed.dataflows,
+                   "os, ws, is, several separated by commas, or all (default: that of --memory)")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->check(CLI::IsMember({"os", "ws", "is", "all"}));
+  command
+      ->add_option("--passes", parsed.passes, "FWD, BWD, GRAD, separated by commas (default: FWD)")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->check(CLI::IsMember({"FWD", "BWD", "GRAD"}));
+  command
+      ->add_option("--batch", parsed.batch,
+                   "Images at a time (default: 1 for a topology, 128 for a network)")
+      ->check(CLI::Range(1, 1 << 24));
+  command
+      ->add_option("--policy", parsed.policy,
+                   "How folds follow each other (default: that of --memory, else padded)")
+      ->check(CLI::IsMember({"padded", "ragged", "overlapped"}));
+  command->add_option("--memory", parsed.memory,
+                      "Array file with [memory], or SCALE-Sim .cfg: scratchpads and DRAM, with "
+                      "their stalls (default: no stalls)");
+  command->add_option("--mac", parsed.mac,
+                      "MAC file: the formats decide the bytes (default: [mac] of --memory, else "
+                      "operands of 8 and psums of 32 bits)");
+  command->add_option("--input", parsed.input,
+                      "CHANNELSxHEIGHTxWIDTH of a network's images (default: 1x28x28)");
+  add_threads(*command, parsed);
+}
+
+CyclesCommand understand_cycles(Parsed& parsed) {
+  CyclesCommand cycles = parsed.cycles;
+  for (const std::string& name : parsed.dataflows) {
+    if (name == "all") {
+      cycles.dataflows = {Dataflow::OutputStationary, Dataflow::WeightStationary,
+                          Dataflow::InputStationary};
+      break;
+    }
+    cycles.dataflows.push_back(parse_dataflow(name));
+  }
+  if (!parsed.passes.empty()) cycles.passes.clear();
+  for (const Pass pass : kPasses) {  // each once, in this order
+    const auto named = [pass](const std::string& name) { return name == to_string(pass); };
+    if (std::any_of(parsed.passes.begin(), parsed.passes.end(), named)) {
+      cycles.passes.push_back(pass);
+    }
+  }
+  if (parsed.batch > 0) cycles.batch = parsed.batch;
+  if (!parsed.policy.empty()) cycles.policy = parse_policy(parsed.policy);
+  if (!parsed.memory.empty()) cycles.memory = parsed.memory;
+  if (!parsed.mac.empty()) cycles.mac = parsed.mac;
+  if (!parsed.input.empty()) cycles.input = parsed.input;
+  return cycles;
+}
+
 Invocation understand(const CLI::App& app, Parsed& parsed) {
   Invocation invocation;
   invocation.quiet = parsed.quiet;
@@ -202,6 +288,8 @@ Invocation understand(const CLI::App& app, Parsed& parsed) {
     parsed.run.options.quiet = parsed.quiet;
     parsed.run.options.threads = parsed.threads;
     invocation.command = parsed.run;
+  } else if (app.got_subcommand("cycles")) {
+    invocation.command = understand_cycles(parsed);
   } else if (app.got_subcommand("sweep")) {
     parsed.sweep.options.quiet = parsed.quiet;
     invocation.command = parsed.sweep;
@@ -242,6 +330,7 @@ std::variant<Invocation, int> parse_command_line(int argc, const char* const* ar
   add_gemm(app, parsed);
   add_explain(app, parsed);
   add_trace(app, parsed);
+  add_cycles(app, parsed);
   add_formats(app, parsed);
   add_list(app, parsed);
   try {

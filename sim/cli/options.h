@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "models/design/array_design.h"
+#include "models/design/gemm_shape.h"
 #include "sim/cli/results.h"
 #include "sim/experiment/run.h"
 #include "sim/experiment/sweep.h"
@@ -59,10 +60,22 @@ struct SweepCommand {
   SweepOptions options;
 };
 
+struct CyclesCommand {
+  std::string workload;             ///< a topology or network file, or a shipped one's name
+  std::vector<std::string> arrays;  ///< RxC; empty: as `memory` says
+  std::vector<Dataflow> dataflows;  ///< empty: as `memory` says
+  std::vector<Pass> passes = {Pass::Forward};
+  std::optional<std::int64_t> batch;  ///< absent: 128 for networks, 1 for topologies
+  std::optional<Policy> policy;
+  std::optional<std::filesystem::path> memory;  ///< ARRAY.toml or FILE.cfg
+  std::optional<std::filesystem::path> mac;
+  std::optional<std::string> input;  ///< CxHxW
+};
+
 /// A command line, understood.
 struct Invocation {
   std::variant<FormatsCommand, ListCommand, GemmCommand, ExplainCommand, TraceCommand, RunCommand,
-               SweepCommand>
+               SweepCommand, CyclesCommand>
       command;
   OutputFormat format = OutputFormat::Table;
   bool quiet = false;

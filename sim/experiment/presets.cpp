@@ -43,12 +43,13 @@ std::vector<fs::path> preset_folders(const fs::path& config_file) {
   return folders;
 }
 
-std::vector<fs::path> list_presets(std::string_view category, const fs::path& config_file) {
+std::vector<fs::path> list_presets(std::string_view category, const fs::path& config_file,
+                                   std::string_view extension) {
   std::map<std::string, fs::path> found;
   for (const fs::path& folder : preset_folders(config_file)) {
     std::error_code error;
     for (const auto& entry : fs::directory_iterator(folder / category, error)) {
-      if (entry.path().extension() == ".toml") {
+      if (entry.path().extension() == extension) {
         found.emplace(entry.path().stem().string(), entry.path());
       }
     }

@@ -21,6 +21,7 @@ std::filesystem::path find_preset(std::string_view category, const std::string& 
 /// All presets of a category, sorted by name; where two folders have the same name the first
 /// folder's.
 std::vector<std::filesystem::path> list_presets(std::string_view category,
-                                                const std::filesystem::path& config_file = {});
+                                                const std::filesystem::path& config_file = {},
+                                                std::string_view extension = ".toml");
 
 }  // namespace narrowmac
