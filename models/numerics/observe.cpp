@@ -68,8 +68,9 @@ class ObservedRows {
 };
 
 template <typename T>
-std::optional<GemmStatistics> statistics_in_lanes(const GemmProblem& problem,
-                                                  const GemmPlan& plan) {
+std::optional<GemmStatistics> statistics_in_lanes(const GemmProblem& problem, const GemmPlan& plan,
+                                                  const std::vector<std::int64_t>& row_numbers) {
+  if (plan.counts_in_steps) return stepwise_statistics<T>(problem, plan, row_numbers);
   std::optional<GemmStatistics> counted = sparse_statistics<T>(problem, plan);
   return counted ? counted : lane_statistics<T>(problem, plan);
 }
@@ -80,11 +81,12 @@ GemmStatistics observe_gemm(const GemmProblem& problem, const GemmPlan& plan,
                             const Observation& observe) {
   const auto start = std::chrono::steady_clock::now();
   std::optional<GemmStatistics> counted;
-  if (plan.counts_in_lanes) {
+  if (plan.counts_in_lanes || plan.counts_in_steps) {
     const ObservedRows observed(problem, observe);
+    const std::vector<std::int64_t> rows = observed_rows(observe, problem.shape().m);
     counted = plan.lane == GemmPlan::Lane::Float32
-                  ? statistics_in_lanes<float>(observed.problem(), plan)
-                  : statistics_in_lanes<double>(observed.problem(), plan);
+                  ? statistics_in_lanes<float>(observed.problem(), plan, rows)
+                  : statistics_in_lanes<double>(observed.problem(), plan, rows);
   }
   if (!counted) counted = reference_statistics(problem, observe);
   if (observe.seconds != nullptr) {

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cstdint>
 #include <optional>
+#include <vector>
 
 #include "models/numerics/gemm.h"
 #include "models/numerics/plan.h"
@@ -17,5 +19,12 @@ GemmStatistics observe_gemm(const GemmProblem& problem, const GemmPlan& plan,
 /// count.
 template <typename T>
 std::optional<GemmStatistics> sparse_statistics(const GemmProblem& problem, const GemmPlan& plan);
+
+/// Statistics of all outputs, a product at a time through the kernel of a Directed level, which
+/// cannot count itself: its sums are looked at before and after. `row_numbers` says which row of
+/// the whole GEMM each row of A is, for the random function. Empty if a sum became infinite.
+template <typename T>
+std::optional<GemmStatistics> stepwise_statistics(const GemmProblem& problem, const GemmPlan& plan,
+                                                  const std::vector<std::int64_t>& row_numbers);
 
 }  // namespace narrowmac

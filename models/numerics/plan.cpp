@@ -213,10 +213,20 @@ class LaneProof {
     const bool finite_products = scale || products_.bound_exponent <= lane_.max_exponent;
     plan.counts_in_lanes = !directed && products_.precision <= lane_.significand - 2 &&
                            scaled_exact && finite_products;
+    plan.counts_in_steps =
+        is_directed(plan.first) && products_.precision <= lane_.significand - 2 &&
+        products_.quantum_exponent >= lane_.quantum_exponent &&
+        products_.bound_exponent <= lane_.max_exponent && narrower_than_lane(first()) &&
+        (!chunked() || narrower_than_lane(second()));
     plan.infinite_results = plan.infinities_in_lanes && first().format.has_infinity() &&
                             (!chunked() || second().format.has_infinity());
     plan.zero_products = zero_products_of(input_, plan, levels_, products_, lane_);
     return {};
+  }
+
+  /// No error of a sum can hide in a difference of the lane.
+  [[nodiscard]] bool narrower_than_lane(const Conversion& to) const {
+    return to.format.precision() <= lane_.significand - 2;
   }
 
   /// True if the lane's products, scaled, lose no bits below its smallest subnormal. The proof of a

@@ -57,6 +57,7 @@ struct GemmPlan {
   int scale_exponent =
       0;  ///< B is multiplied by 2^scale_exponent, so that the lane overflows where watched
   bool counts_in_lanes = false;  ///< the instrumented kernel is exact, too
+  bool counts_in_steps = false;  ///< so is counting between steps of the kernel itself
   ZeroProducts zero_products = ZeroProducts::Matter;
   GemmPath path = GemmPath::Tiles;
   OperandRange a, b;                 ///< what it was proven from; the zeros choose a kernel

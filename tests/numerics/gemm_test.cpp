@@ -420,6 +420,23 @@ TEST(Gemm, ObservesEvenlySpreadRows) {
   EXPECT_EQ(kernel->steps, reference.steps);
 }
 
+TEST(Gemm, ObservedRowsKeepTheirRandomWords) {
+  Generator generator(11);
+  MacDesign mac = mac_of("e5m2", "e6m3");
+  mac.accumulator.rounding = {RoundingMode::Stochastic, 8};
+  mac.chunk = Chunk{16, mac.accumulator};
+  const auto gemm_case =
+      random_design::any_gemm(generator, mac, {101, 20, 64}, Values::Moderate, false);
+  std::vector<double> out(101 * 20);
+  const auto kernel = gemm(gemm_case.problem, OutputView::of(out.data(), 20), Observation{10});
+  GemmStatistics reference;
+  reference_gemm(gemm_case.problem, OutputView::of(out.data(), 20), &reference, Observation{10});
+  EXPECT_EQ(kernel->steps, reference.steps);
+  EXPECT_EQ(kernel->full_swamped, reference.full_swamped);
+  EXPECT_EQ(kernel->partial_swamped, reference.partial_swamped);
+  EXPECT_DOUBLE_EQ(*kernel->nmse(), *reference.nmse());
+}
+
 TEST(Gemm, ShapesThatDoNotFitAreRefusedByName) {
   const std::vector<float> values(100, 1.0F);
   GemmProblem problem = dense_problem(mac_of("e5m2", "e6m9"), values, values, 2, 3, 4);
