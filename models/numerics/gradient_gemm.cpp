@@ -94,7 +94,8 @@ ProductCosts product_costs(LaneRounding rounding) {
 double tile_cost(const GemmShape& shape, const GemmPlan& plan, int lanes) {
   const TileKernel<float> tile = select_tile<float>(shape.n, plan.first.rounding);
   const auto tiles = [](std::int64_t outputs, int side) {
-    return static_cast<double>((outputs + side - 1) / side * side);
+    const std::int64_t sides = (outputs + side - 1) / side;
+    return static_cast<double>(sides * side);
   };
   return tiles(shape.m, tile.rows) * tiles(shape.n, tile.columns) / lanes *
          static_cast<double>(shape.k) * kTileCost * product_costs(plan.first.rounding).tile;

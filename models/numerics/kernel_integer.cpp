@@ -120,7 +120,8 @@ HWY_NOINLINE void RunPairs(const IntegerLimits& /*limits*/, const IntegerWork<st
       for (int r = 0; r < kRows; ++r) {
         const std::int32_t a = PairAt(work.a_rows[r] + a_index);
         HWY_UNROLL(2)
-        for (int v = 0; v < kVectors; ++v) acc[r][v] = AddPairs(d, a, b + 2 * v * lanes, acc[r][v]);
+        for (int v = 0; v < kVectors; ++v)
+          acc[r][v] = AddPairs(d, a, b + std::int64_t{2} * v * lanes, acc[r][v]);
       }
       a_index += 2;
       b += work.b_step;

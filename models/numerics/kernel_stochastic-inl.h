@@ -295,7 +295,7 @@ void AddDirected(const LaneStep<T>& first, const LaneStep<T>& second, const Tile
   const auto start = hn::Set(d, first.start);
   const auto one = hn::Set(d, T{1});
   const int draws = draws_per_word(second.random_bits);
-  const auto field = hn::Set(du, static_cast<Word>(static_cast<int>(chunk % draws) * (32 / draws)));
+  const auto field = hn::Set(du, static_cast<Word>(chunk % draws * (32 / draws)));
   const auto right = hn::Set(du, static_cast<Word>(RandomPlace<D>::Bits() - second.dropped));
   for (int r = 0; r < rows; ++r) {
     for (int c = 0; c < columns; c += static_cast<int>(hn::Lanes(d))) {

@@ -128,7 +128,7 @@ class LaneProof {
 
   /// Fills the plan; the failure says why not.
   std::string run(GemmPlan& plan) {
-    const std::string failure = prove_levels(plan);
+    std::string failure = prove_levels(plan);
     if (!failure.empty()) return failure;
     return choose_scale(plan);
   }

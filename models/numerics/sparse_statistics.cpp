@@ -17,7 +17,7 @@ namespace {
 /// Products of a block: a panel of vectors of so many stays in a 512 KB cache.
 constexpr std::int64_t kBlock = 256;
 constexpr std::int64_t kRowGroups = 16;
-constexpr std::int64_t kElementsPerTask = 16 * 1024;
+constexpr std::int64_t kElementsPerTask = std::int64_t{16} * 1024;
 
 /// Element (k, i) of a block is data[k * k_stride + i * stride].
 template <typename T>
@@ -91,8 +91,8 @@ Sides choose_sides(const GemmProblem& problem, const GemmPlan& plan, const LaneS
   const auto cost = [&](double zeros, std::int64_t factors, std::int64_t vectors) {
     const std::int64_t columns =
         select_observing_kernel<T>(step, bits, addend_bits, vectors).columns;
-    const auto padded =
-        static_cast<double>((vectors + columns - 1) / std::max<std::int64_t>(1, columns) * columns);
+    const std::int64_t panels = (vectors + columns - 1) / std::max<std::int64_t>(1, columns);
+    const auto padded = static_cast<double>(panels * columns);
     return padded * (static_cast<double>(factors) * (1 - zeros) + 16) +
            8 * static_cast<double>(factors);
   };

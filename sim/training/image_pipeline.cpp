@@ -10,9 +10,9 @@ namespace narrowmac {
 namespace {
 
 /// Floats of all steps together that a group of images may touch: they stay in a 512 KB cache.
-constexpr std::int64_t kFloatsPerGroup = 96 * 1024;
+constexpr std::int64_t kFloatsPerGroup = std::int64_t{96} * 1024;
 /// Floats that are worth a task of their own.
-constexpr std::int64_t kSmallestGroup = 8 * 1024;
+constexpr std::int64_t kSmallestGroup = std::int64_t{8} * 1024;
 
 using Clock = std::chrono::steady_clock;
 
