@@ -20,7 +20,7 @@ bool is_topology(const fs::path& path) { return path.extension() == ".csv"; }
 
 /// A file that is named as it is, or a shipped network or topology.
 fs::path find_workload(const std::string& text) {
-  const fs::path path(text);
+  fs::path path(text);
   std::error_code error;
   if (path.has_extension() || fs::exists(path, error)) return path;
   std::vector<std::string> names;
