@@ -16,6 +16,7 @@ class RecordingSink : public ResultSink {
     results.push_back(result.value);
   }
   void fail(std::exception_ptr /*failure*/) override { ++failures; }
+  [[nodiscard]] bool failed() const override { return false; }
   std::vector<double> results;
   int failures = 0;
 };

@@ -41,9 +41,9 @@ TEST(CommandLine, WrongCommandLinesExitWith2AndSayWhatIsWrong) {
     EXPECT_TRUE(outcome.out.empty()) << outcome.out;
   };
   expect_refusal({}, "subcommand is required");
-  expect_refusal(
-      {"fromats"},
-      "unknown command 'fromats'; accepted: run, sweep, gemm, explain, trace, formats, list");
+  expect_refusal({"fromats"},
+                 "unknown command 'fromats'; accepted: run, sweep, gemm, explain, trace, cycles, "
+                 "formats, list");
   expect_refusal({"formats", "--colour"}, "--colour");
   expect_refusal({"list", "extra"}, "extra");
   expect_refusal({"formats", "--format", "xml"}, "xml");

@@ -57,6 +57,7 @@ void ProcessingElement::configure(const ExactMac& arithmetic, const Accumulation
 }
 
 void ProcessingElement::run() {
+  if (sink_.failed()) return;
   // What leaves a SystemC process loses its type and ends the simulation: the sink keeps it.
   try {
     if (output_stationary_) {

@@ -17,6 +17,9 @@ class ResultSink {
   virtual void deliver(const MacResult& result, std::int64_t row, std::int64_t column) = 0;
   /// What a PE's process threw.
   virtual void fail(std::exception_ptr failure) = 0;
+  /// True from a failure to the next GEMM: what is still under way must not be touched, since the
+  /// operands may be gone.
+  [[nodiscard]] virtual bool failed() const = 0;
 };
 
 /// A processing element: operand registers, a MAC and its sums. At every rising edge it reads the

@@ -43,6 +43,7 @@ class StructuralArray : public sc_core::sc_module, public ResultSink {
 
   void deliver(const MacResult& result, std::int64_t row, std::int64_t column) override;
   void fail(std::exception_ptr failure) override;
+  [[nodiscard]] bool failed() const override { return failure_ != nullptr; }
 
  private:
   void build_wires();
