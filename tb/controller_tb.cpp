@@ -14,7 +14,7 @@ namespace {
 class RecordingArray : public sc_core::sc_module, public ArrayIf {
  public:
   explicit RecordingArray(const sc_core::sc_module_name& name) : sc_core::sc_module(name) {}
-  void begin(const PlatformJob& /*job*/) override {}
+  void begin(const PlatformJob* /*job*/) override {}
   std::int64_t start(const Slice& slice, std::uint64_t half) override {
     starts.push_back(whole_cycles(sc_core::sc_time_stamp()));
     halves.push_back(half);

@@ -97,17 +97,26 @@ Platform::Platform(Fidelity fidelity) {
 Platform::~Platform() = default;
 
 PlatformResult Platform::run(const PlatformJob& job) {
-  validate(job.array);
-  const GemmShape shape = job.problem.shape();
-  const ElementBytes bytes = element_bytes(job.problem.mac, job.problem.order);
-  ArrayDesign without_memory = job.array;
+  return simulate(job.problem.shape(), job.array, element_bytes(job.problem.mac, job.problem.order),
+                  &job);
+}
+
+PlatformResult Platform::time(const GemmShape& shape, const ArrayDesign& array,
+                              const ElementBytes& bytes) {
+  return simulate(shape, array, bytes, nullptr);
+}
+
+PlatformResult Platform::simulate(const GemmShape& shape, const ArrayDesign& array,
+                                  const ElementBytes& bytes, const PlatformJob* job) {
+  validate(array);
+  ArrayDesign without_memory = array;
   without_memory.memory.reset();
   PlatformResult result;
   result.timing = timing(shape, without_memory, bytes);  // refuses what is too large to count
-  const FoldSchedule schedule(shape, job.array, bytes);  // refuses scratchpads that are too small
+  const FoldSchedule schedule(shape, array, bytes);      // refuses scratchpads that are too small
 
-  modules_->configure(job.array.memory);
-  modules_->host.post(job, bytes);
+  modules_->configure(array.memory);
+  modules_->host.post(shape, array, bytes, job);
   sc_core::sc_start();
   for (const auto& failure : {modules_->host.failure(), modules_->controller.failure()}) {
     if (failure) std::rethrow_exception(failure);

@@ -40,9 +40,14 @@ class Platform {
 
   /// Throws Error as gemm() and timing() do; the platform stays usable.
   PlatformResult run(const PlatformJob& job);
+  /// The time of a GEMM without its values. Throws Error as timing() does, and under fidelity
+  /// cycle.
+  PlatformResult time(const GemmShape& shape, const ArrayDesign& array, const ElementBytes& bytes);
 
  private:
   class Modules;
+  PlatformResult simulate(const GemmShape& shape, const ArrayDesign& array,
+                          const ElementBytes& bytes, const PlatformJob* job);
   std::unique_ptr<Modules> modules_;
 };
 

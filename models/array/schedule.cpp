@@ -59,17 +59,33 @@ FoldSchedule::FoldSchedule(const GemmShape& shape, const ArrayDesign& array,
   const bool output_stationary = array.dataflow == Dataflow::OutputStationary;
   outer_end_ = output_stationary ? mapping_.row_folds : mapping_.column_folds;
   inner_end_ = output_stationary ? mapping_.column_folds : mapping_.row_folds;
-  if (!array.memory || done()) return;
-  const std::int64_t half_operand =
-      std::min(array.memory->operand_scratchpad_bytes / 2, kLargestTransfer);
-  const std::int64_t half_psum =
-      std::min(array.memory->psum_scratchpad_bytes / 2, kLargestTransfer);
-  if (output_stationary) {
+  if (done()) return;
+  if (array.memory) cut(*array.memory);
+  check_count(shape);
+}
+
+void FoldSchedule::cut(const MemoryDesign& memory) {
+  const std::int64_t half_operand = std::min(memory.operand_scratchpad_bytes / 2, kLargestTransfer);
+  const std::int64_t half_psum = std::min(memory.psum_scratchpad_bytes / 2, kLargestTransfer);
+  if (array_.dataflow == Dataflow::OutputStationary) {
     cut_output_stationary(half_operand, half_psum);
   } else {
     cut_operand_stationary(half_operand, half_psum);
   }
   slices_ = ceil_divide(mapping_.streamed, length_);
+}
+
+void FoldSchedule::check_count(const GemmShape& shape) const {
+  std::int64_t count = 0;
+  const bool overflows =
+      __builtin_mul_overflow(mapping_.row_folds, mapping_.column_folds, &count) ||
+      __builtin_mul_overflow(count, slices_, &count);
+  if (!overflows && count <= kMostSlices) return;
+  throw Error(fmt::format(
+      "GEMM {} x {} x {} on {} x {} PEs: more than {} folds or pieces of them, which memory timing "
+      "would step through one by one; use a larger array or scratchpad, or the closed form: "
+      "fidelity functional without [memory]",
+      shape.m, shape.n, shape.k, array_.rows, array_.columns, kMostSlices));
 }
 
 void FoldSchedule::cut_output_stationary(std::int64_t half_operand, std::int64_t half_psum) {

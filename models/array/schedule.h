@@ -35,13 +35,17 @@ struct Slice {
 /// power of two.
 inline constexpr std::int64_t kLargestTransfer = std::int64_t{1} << 30;
 
+/// Most slices of a GEMM: they are stepped through one by one, about ten million a second.
+inline constexpr std::int64_t kMostSlices = 10'000'000'000;
+
 /// The slices of a GEMM in the order of execution: what the controller of the platform works
 /// through. os: rows of folds outside, columns inside. ws and is: columns outside, and k ascends
 /// inside. An operand block that the previous slice already used stays in its scratchpad and is not
 /// fetched again.
 class FoldSchedule {
  public:
-  /// Throws Error if a scratchpad of `array.memory` cannot hold one tile.
+  /// Throws Error if a scratchpad of `array.memory` cannot hold one tile, or if there are more than
+  /// kMostSlices.
   FoldSchedule(const GemmShape& shape, const ArrayDesign& array, const ElementBytes& bytes);
 
   [[nodiscard]] bool done() const { return outer_ == outer_end_; }
@@ -56,6 +60,8 @@ class FoldSchedule {
     friend bool operator==(const Block&, const Block&) = default;
   };
 
+  void cut(const MemoryDesign& memory);
+  void check_count(const GemmShape& shape) const;
   void cut_output_stationary(std::int64_t half_operand, std::int64_t half_psum);
   void cut_operand_stationary(std::int64_t half_operand, std::int64_t half_psum);
   Slice output_stationary_slice(std::int64_t rows, std::int64_t columns, std::int64_t length);

@@ -52,45 +52,59 @@ const std::vector<std::string>& section_names() {
   return names;
 }
 
-/// Keys of SCALE-Sim 1 to 3, in lower case, as its reader compares them.
+/// Keys of SCALE-Sim 1 to 3, whose reader ignores their case.
 const std::vector<std::string>& mapped_keys() {
   static const std::vector<std::string> names = {
-      "arrayheight",       "arraywidth",        "dataflow",           "ifmapsramszkb",
-      "filtersramszkb",    "ofmapsramszkb",     "ifmapsramsz",        "filtersramsz",
-      "ofmapsramsz",       "bandwidth",         "interfacebandwidth", "sparsitysupport",
-      "useramulatortrace", "ifmapcustomlayout", "filtercustomlayout"};
+      "ArrayHeight",       "ArrayWidth",        "Dataflow",           "IfmapSramSzkB",
+      "FilterSramSzkB",    "OfmapSramSzkB",     "IfmapSramSz",        "FilterSramSz",
+      "OfmapSramSz",       "Bandwidth",         "InterfaceBandwidth", "SparsitySupport",
+      "UseRamulatorTrace", "IfmapCustomLayout", "FilterCustomLayout"};
   return names;
 }
 
 const std::vector<std::string>& harmless_keys() {
   static const std::vector<std::string> names = {"run_name",
-                                                 "ifmapoffset",
-                                                 "filteroffset",
-                                                 "ofmapoffset",
-                                                 "memorybanks",
-                                                 "readrequestbuffer",
-                                                 "writerequestbuffer",
-                                                 "ifmapsrambankbandwidth",
-                                                 "ifmapsrambanknum",
-                                                 "ifmapsrambankport",
-                                                 "filtersrambankbandwidth",
-                                                 "filtersrambanknum",
-                                                 "filtersrambankport",
-                                                 "sparserep",
-                                                 "optimizedmapping",
-                                                 "blocksize",
-                                                 "randomnumbergeneratorseed",
-                                                 "timelinearmodel",
-                                                 "topologycsvloc",
-                                                 "sram_row_size",
-                                                 "sram_bank_size",
-                                                 "dram_row_size",
-                                                 "dram_bank_size"};
+                                                 "IfmapOffset",
+                                                 "FilterOffset",
+                                                 "OfmapOffset",
+                                                 "MemoryBanks",
+                                                 "OnChipMemoryBanks",
+                                                 "OnChipMemoryBankPorts",
+                                                 "ReadRequestBuffer",
+                                                 "WriteRequestBuffer",
+                                                 "IfmapSRAMBankBandwidth",
+                                                 "IfmapSRAMBankNum",
+                                                 "IfmapSRAMBankPort",
+                                                 "FilterSRAMBankBandwidth",
+                                                 "FilterSRAMBankNum",
+                                                 "FilterSRAMBankPort",
+                                                 "SparseRep",
+                                                 "OptimizedMapping",
+                                                 "BlockSize",
+                                                 "RandomNumberGeneratorSeed",
+                                                 "TimeLinearModel",
+                                                 "TopologyCsvLoc",
+                                                 "SRAM_row_size",
+                                                 "SRAM_bank_size",
+                                                 "DRAM_row_size",
+                                                 "DRAM_bank_size"};
   return names;
 }
 
 bool contains(const std::vector<std::string>& names, const std::string& name) {
   return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+/// The known key that is closest to `written`: itself if its case alone differs.
+std::string closest_key(std::string_view written) {
+  std::vector<std::string> known;
+  for (const auto* names : {&mapped_keys(), &harmless_keys()}) {
+    for (const std::string& name : *names) {
+      if (lowercase(name) == lowercase(written)) return name;
+      known.push_back(name);
+    }
+  }
+  return nearest(std::string(written), known);
 }
 
 class Reader {
@@ -116,11 +130,11 @@ class Reader {
                       "[architecture_presets]",
                       source_, std::max<std::int64_t>(1, line_)));
     }
-    if (has("arrayheight")) config.rows = side("arrayheight");
-    if (has("arraywidth")) config.columns = side("arraywidth");
-    if (has("dataflow")) config.dataflow = dataflow();
+    if (has("ArrayHeight")) config.rows = side("ArrayHeight");
+    if (has("ArrayWidth")) config.columns = side("ArrayWidth");
+    if (has("Dataflow")) config.dataflow = dataflow();
     for (const char* key :
-         {"sparsitysupport", "ifmapcustomlayout", "filtercustomlayout", "useramulatortrace"}) {
+         {"SparsitySupport", "IfmapCustomLayout", "FilterCustomLayout", "UseRamulatorTrace"}) {
       refuse_if_on(key);
     }
     read_memory(config);
@@ -159,14 +173,11 @@ class Reader {
                                      shown(content)));
     }
     const std::string_view written = trimmed(content.substr(0, separator));
-    const std::string key = lowercase(written);
-    if (!contains(mapped_keys(), key) && !contains(harmless_keys(), key)) {
-      std::vector<std::string> known = mapped_keys();
-      known.insert(known.end(), harmless_keys().begin(), harmless_keys().end());
-      const std::string close = nearest(key, known);
+    const std::string key = closest_key(written);
+    if (lowercase(key) != lowercase(written)) {
       throw error(line_, fmt::format("unknown key '{}'; {}", shown(written),
-                                     close.empty() ? "accepted: the keys of SCALE-Sim's .cfg files"
-                                                   : fmt::format("did you mean '{}'?", close)));
+                                     key.empty() ? "accepted: the keys of SCALE-Sim's .cfg files"
+                                                 : fmt::format("did you mean '{}'?", key)));
     }
     const Entry value{std::string(trimmed(content.substr(separator + 1))), line_};
     const auto [known, is_new] = entries_.emplace(key, value);
@@ -196,12 +207,12 @@ class Reader {
   }
 
   [[nodiscard]] Dataflow dataflow() const {
-    const Entry& entry = entries_.at("dataflow");
+    const Entry& entry = entries_.at("Dataflow");
     try {
       return parse_dataflow(lowercase(entry.value));
     } catch (const Error&) {
       throw error(entry.line,
-                  fmt::format("dataflow: found '{}'; accepted: os, ws, is", shown(entry.value)));
+                  fmt::format("Dataflow: found '{}'; accepted: os, ws, is", shown(entry.value)));
     }
   }
 
@@ -219,17 +230,17 @@ class Reader {
 
   /// SramSzkB in bytes; version 1 wrote the key without its unit.
   [[nodiscard]] std::int64_t scratchpad_bytes(const std::string& key) const {
-    const std::string name = has(key + "kb") ? key + "kb" : key;
+    const std::string name = has(key + "kB") ? key + "kB" : key;
     if (!has(name)) {
-      throw error(entries_.at("bandwidth").line,
-                  fmt::format("bandwidth: needs {}kb, the size of that scratchpad", key));
+      throw error(entries_.at("Bandwidth").line,
+                  fmt::format("Bandwidth: needs {}kB, the size of that scratchpad", key));
     }
     return integer(name, 1, kMaxKilobytes) * 1024;
   }
 
   /// One number, or one for each of ifmap, filter and ofmap, which here share a channel.
   [[nodiscard]] double bandwidth() const {
-    const Entry& entry = entries_.at("bandwidth");
+    const Entry& entry = entries_.at("Bandwidth");
     double sum = 0;
     int count = 0;
     for (std::size_t start = 0; start <= entry.value.size(); ++count) {
@@ -240,7 +251,7 @@ class Reader {
       const auto result = std::from_chars(text.data(), text.data() + text.size(), value);
       if (result.ec != std::errc() || result.ptr != text.data() + text.size() ||
           !(value >= 1e-6 && value <= kUnlimited)) {
-        throw error(entry.line, fmt::format("bandwidth: found '{}'; accepted: words per cycle, "
+        throw error(entry.line, fmt::format("Bandwidth: found '{}'; accepted: words per cycle, "
                                             "1e-6..1e9, one number or three separated by commas",
                                             shown(entry.value)));
       }
@@ -249,23 +260,22 @@ class Reader {
     }
     if (count != 1 && count != 3) {
       throw error(entry.line,
-                  fmt::format("bandwidth: found {} numbers; accepted: one or three", count));
+                  fmt::format("Bandwidth: found {} numbers; accepted: one or three", count));
     }
     return sum;
   }
 
   [[nodiscard]] bool bandwidth_is_calculated(ScaleSimConfig& config) const {
-    if (!has("interfacebandwidth")) return !has("bandwidth");
-    const Entry& entry = entries_.at("interfacebandwidth");
+    if (!has("InterfaceBandwidth")) return !has("Bandwidth");
+    const Entry& entry = entries_.at("InterfaceBandwidth");
     const std::string value = lowercase(entry.value);
     if (value != "calc" && value != "user") {
-      throw error(entry.line, fmt::format("interfacebandwidth: found '{}'; accepted: CALC, USER",
+      throw error(entry.line, fmt::format("InterfaceBandwidth: found '{}'; accepted: CALC, USER",
                                           shown(entry.value)));
     }
-    if (value == "user" && !has("bandwidth")) {
+    if (value == "user" && !has("Bandwidth")) {
       throw error(entry.line,
-                  "interfacebandwidth: USER needs a Bandwidth in "
-                  "[architecture_presets]");
+                  "InterfaceBandwidth: USER needs a Bandwidth in [architecture_presets]");
     }
     if (value == "user") return false;
     config.notes.push_back(
@@ -276,16 +286,16 @@ class Reader {
   }
 
   void read_memory(ScaleSimConfig& config) const {
-    for (const char* key : {"ifmapsramszkb", "filtersramszkb", "ofmapsramszkb"}) {
+    for (const char* key : {"IfmapSramSzkB", "FilterSramSzkB", "OfmapSramSzkB"}) {
       if (has(key)) (void)integer(key, 1, kMaxKilobytes);
     }
-    if (has("bandwidth")) (void)bandwidth();
+    if (has("Bandwidth")) (void)bandwidth();
     if (bandwidth_is_calculated(config)) return;
     MemoryDesign memory;
-    const std::int64_t ifmap = scratchpad_bytes("ifmapsramsz");
-    const std::int64_t filter = scratchpad_bytes("filtersramsz");
+    const std::int64_t ifmap = scratchpad_bytes("IfmapSramSz");
+    const std::int64_t filter = scratchpad_bytes("FilterSramSz");
     memory.operand_scratchpad_bytes = std::min(ifmap, filter);
-    memory.psum_scratchpad_bytes = scratchpad_bytes("ofmapsramsz");
+    memory.psum_scratchpad_bytes = scratchpad_bytes("OfmapSramSz");
     memory.scratchpad_bytes_per_cycle = kUnlimited;
     memory.dram_bytes_per_cycle = bandwidth();
     memory.dram_latency_cycles = 0;
@@ -308,6 +318,10 @@ class Reader {
 
 ScaleSimConfig parse_scale_sim_config(std::string_view text, std::string_view source_name) {
   Reader reader(source_name);
+  constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
+  if (text.substr(0, kByteOrderMark.size()) == kByteOrderMark) {
+    text.remove_prefix(kByteOrderMark.size());
+  }
   for (std::size_t start = 0; start < text.size();) {
     const auto end = std::min(text.find('\n', start), text.size());
     reader.line(text.substr(start, end - start));

@@ -12,6 +12,10 @@ TITLES = {
     "reference": "The exact scalar reference",
     "layer": "Layers at batch 128, e5m2 into e6m9, against patches and sgemm",
     "step": "Training steps at batch 128, against the fp32 step",
+    "cycle": "Fidelity cycle, one GEMM, against the functional kernel",
+    "structural": "A module per PE, one GEMM, against the functional kernel",
+    "transaction": "Training steps at batch 128 with a memory model, fidelity transaction against functional",
+    "timing": "Transactions without values, against the closed form",
 }
 
 
@@ -35,10 +39,38 @@ def spread(document, name):
     return None
 
 
+def plain_table(heads, rows):
+    lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
+    return lines + ["| " + " | ".join(row) + " |" for row in rows]
+
+
+def steps_table(document, group, works):
+    """PE steps: cycles of every PE, idle ones included."""
+    rows = []
+    for work, by_threads in works.items():
+        one = by_threads[1]
+        deviation = spread(document, one["name"])
+        rows.append([work, f"{1000 * one['GPE/s']:.0f}", f"{one['GMAC/s']:.4g}", f"{1 / one['ratio']:.0f}",
+                     f"{100 * deviation:.0f} %" if deviation is not None else ""])
+    heads = ["array", "million PE steps/s, 1 thread", "GMAC/s", "times the kernel's time", "spread"]
+    return "\n".join([f"**{TITLES[group]}**", ""] + plain_table(heads, rows))
+
+
+def seconds_table(document, group, works):
+    rows = [[work, f"{by_threads[1]['real_time'] / 1000:.2f}", f"{1 / by_threads[1]['ratio']:.1f}"]
+            for work, by_threads in works.items()]
+    return "\n".join([f"**{TITLES[group]}**", ""] + plain_table(["work", "seconds", "times the closed form's time"], rows))
+
+
 def table(document, group, works):
-    step = group == "step"
+    if group in ("cycle", "structural"):
+        return steps_table(document, group, works)
+    if group == "timing":
+        return seconds_table(document, group, works)
+    step = group in ("step", "transaction")
     ratio = (lambda entry: 1 / entry["ratio"]) if step else (lambda entry: entry["ratio"])
-    unit = "times the fp32 step's time" if step else "x OpenBLAS"
+    baseline = "functional" if group == "transaction" else "fp32"
+    unit = f"times the {baseline} step's time" if step else "x OpenBLAS"
     lines = [f"**{TITLES.get(group, group)}**", ""]
     lines.append(f"| work | GMAC/s, 1 thread | {unit}, 1 thread | spread | {unit}, 2 threads | 2 threads against 1 |")
     lines.append("|---|---|---|---|---|---|")
@@ -58,16 +90,18 @@ def table(document, group, works):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("file", metavar="JSON", type=Path)
+    parser.add_argument("files", metavar="JSON", type=Path, nargs="+")
     arguments = parser.parse_args()
-    try:
-        document = json.loads(arguments.file.read_text())
-    except (OSError, ValueError) as error:
-        print(f"bench_table.py: {arguments.file}: {error}", file=sys.stderr)
-        return 2
+    document = {"benchmarks": []}
+    for file in arguments.files:
+        try:
+            document["benchmarks"] += json.loads(file.read_text())["benchmarks"]
+        except (OSError, ValueError, KeyError) as error:
+            print(f"bench_table.py: {file}: {error}", file=sys.stderr)
+            return 2
     groups = medians(document)
     if not groups:
-        print(f"bench_table.py: {arguments.file} holds no benchmark with a ratio", file=sys.stderr)
+        print("bench_table.py: found no benchmark with a ratio", file=sys.stderr)
         return 2
     print("\n\n".join(table(document, group, works) for group, works in groups.items()))
     return 0

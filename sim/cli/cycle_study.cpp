@@ -9,18 +9,21 @@
 #include <iterator>
 #include <utility>
 
+#include "models/array/platform.h"
 #include "models/design/error.h"
 
 namespace narrowmac {
 namespace {
 
-CycleRow study(const StudiedArray& studied, const WorkloadGemm& gemm) {
+/// `platform` simulates; without one the closed form tells.
+CycleRow study(const StudiedArray& studied, const WorkloadGemm& gemm, Platform* platform) {
   const ArrayDesign& array = studied.array;
   CycleRow row;
   row.array = array;
   row.gemm = gemm;
   try {
-    row.timing = timing(gemm.shape, array, studied.bytes);
+    row.timing = platform != nullptr ? platform->time(gemm.shape, array, studied.bytes).timing
+                                     : timing(gemm.shape, array, studied.bytes);
   } catch (const Error& failure) {
     throw Error(
         fmt::format("layer \"{}\", pass {}, {} x {} {}: {}", gemm.layer, to_string(gemm.pass),
@@ -28,6 +31,32 @@ CycleRow study(const StudiedArray& studied, const WorkloadGemm& gemm) {
         failure.kind());
   }
   return row;
+}
+
+void compute_all(std::vector<CycleRow>& rows, const std::vector<StudiedArray>& arrays,
+                 const Workload& workload) {
+  const std::size_t gemms = workload.gemms.size();
+  std::vector<std::exception_ptr> failures(rows.size());
+  tbb::parallel_for(std::size_t{0}, rows.size(), [&](std::size_t i) {
+    try {
+      rows[i] = study(arrays[i / gemms], workload.gemms[i % gemms], nullptr);
+    } catch (...) {
+      failures[i] = std::current_exception();
+    }
+  });
+  for (const std::exception_ptr& failure : failures) {
+    if (failure) std::rethrow_exception(failure);
+  }
+}
+
+/// A process holds one simulation: one row after the other.
+void simulate_all(std::vector<CycleRow>& rows, const std::vector<StudiedArray>& arrays,
+                  const Workload& workload) {
+  Platform platform(Fidelity::Transaction);
+  const std::size_t gemms = workload.gemms.size();
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    rows[i] = study(arrays[i / gemms], workload.gemms[i % gemms], &platform);
+  }
 }
 
 /// Rows of the same array, layer and pass are `stride` apart; the first of the fastest is marked.
@@ -125,21 +154,14 @@ std::string_view bound_by(const CycleParts& parts, const StallCauses& stalls) {
 }
 
 std::vector<CycleRow> study_cycles(const std::vector<StudiedArray>& arrays,
-                                   const Workload& workload) {
-  const std::size_t gemms = workload.gemms.size();
-  std::vector<CycleRow> rows(arrays.size() * gemms);
-  std::vector<std::exception_ptr> failures(rows.size());
-  tbb::parallel_for(std::size_t{0}, rows.size(), [&](std::size_t i) {
-    try {
-      rows[i] = study(arrays[i / gemms], workload.gemms[i % gemms]);
-    } catch (...) {
-      failures[i] = std::current_exception();
-    }
-  });
-  for (const std::exception_ptr& failure : failures) {
-    if (failure) std::rethrow_exception(failure);
+                                   const Workload& workload, Fidelity fidelity) {
+  std::vector<CycleRow> rows(arrays.size() * workload.gemms.size());
+  if (fidelity == Fidelity::Transaction) {
+    simulate_all(rows, arrays, workload);
+  } else {
+    compute_all(rows, arrays, workload);
   }
-  if (gemms > 0) mark_best(rows, gemms);
+  if (!workload.gemms.empty()) mark_best(rows, workload.gemms.size());
   return rows;
 }
 

@@ -39,10 +39,11 @@ struct CycleRow {
 /// starvation" (scratchpad ports), "psum spill" or "DRAM".
 std::string_view bound_by(const CycleParts& parts, const StallCauses& stalls);
 
-/// Every array with every GEMM, arrays outside, in the order given; computed in parallel, the same
-/// for any number of threads. Throws the Error of the first row that has one, naming it.
+/// Every array with every GEMM, arrays outside, in the order given. In closed form they are
+/// computed in parallel, the same for any number of threads; fidelity transaction simulates one
+/// after the other. Throws the Error of the first row that has one, naming it.
 std::vector<CycleRow> study_cycles(const std::vector<StudiedArray>& arrays,
-                                   const Workload& workload);
+                                   const Workload& workload, Fidelity fidelity);
 
 /// Sums over rows. The dataflow "best" is the best one of each layer and pass, the pass "all" every
 /// one.

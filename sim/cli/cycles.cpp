@@ -321,6 +321,7 @@ std::string heading(const CyclesCommand& command, const Workload& workload,
   std::string text = fmt::format(
       "{}, batch {}; {} folds; elements of {} (A), {} (B) and {} (psum) bytes\n", command.workload,
       workload.batch, to_string(array.policy), bytes.a, bytes.b, bytes.psum);
+  if (command.fidelity == Fidelity::Transaction) text += "simulated at transaction level\n";
   if (!array.memory) return text + "no memory model: no stalls, no DRAM traffic\n\n";
   return text + fmt::format(
                     "scratchpads of {} bytes (A, B) and {} (psums) at {} bytes a cycle; DRAM {} "
@@ -328,6 +329,18 @@ std::string heading(const CyclesCommand& command, const Workload& workload,
                     array.memory->operand_scratchpad_bytes, array.memory->psum_scratchpad_bytes,
                     array.memory->scratchpad_bytes_per_cycle, array.memory->dram_bytes_per_cycle,
                     array.memory->dram_latency_cycles);
+}
+
+/// The gradient of the image may be most of BWD, and nobody needs it.
+std::string note_on_first_layer(const Workload& workload) {
+  for (const WorkloadGemm& gemm : workload.gemms) {
+    if (gemm.layer != workload.gemms.front().layer) break;
+    if (gemm.pass != Pass::Backward) continue;
+    return fmt::format(
+        "\nBWD of {} is counted; if that layer reads the image, training does not compute it.\n",
+        gemm.layer);
+  }
+  return "";
 }
 
 }  // namespace
@@ -338,13 +351,13 @@ int cycles_command(const CyclesCommand& command, OutputFormat format) {
   std::optional<FeatureShape> input;
   if (command.input) input = image_shape(*command.input);
   const Workload workload = load_workload(command.workload, command.passes, command.batch, input);
-  const std::vector<CycleRow> rows = study_cycles(arrays, workload);
+  const std::vector<CycleRow> rows = study_cycles(arrays, workload, command.fidelity);
   if (format != OutputFormat::Table) {
     print(render(full_table(rows), format));
     return 0;
   }
   print(heading(command, workload, arrays.front()) + rows_for_people(rows, arrays.size() > 1) +
-        "\nTotals\n" + totals_for_people(rows));
+        "\nTotals\n" + totals_for_people(rows) + note_on_first_layer(workload));
   return 0;
 }
 

@@ -36,6 +36,7 @@ struct Parsed {
   std::string memory;
   std::string mac;
   std::string input;
+  std::string fidelity;
 };
 
 CLI::App* add_command(CLI::App& app, Parsed& parsed, const std::string& name,
@@ -238,6 +239,11 @@ void add_cycles(CLI::App& app, Parsed& parsed) {
                       "operands of 8 and psums of 32 bits)");
   command->add_option("--input", parsed.input,
                       "CHANNELSxHEIGHTxWIDTH of a network's images (default: 1x28x28)");
+  command
+      ->add_option("--fidelity", parsed.fidelity,
+                   "functional: in closed form; transaction: controller, scratchpads and DRAM in "
+                   "SystemC, the same counts (default: functional)")
+      ->check(CLI::IsMember({"functional", "transaction"}));
   add_threads(*command, parsed);
 }
 
@@ -263,6 +269,7 @@ CyclesCommand understand_cycles(Parsed& parsed) {
   if (!parsed.memory.empty()) cycles.memory = parsed.memory;
   if (!parsed.mac.empty()) cycles.mac = parsed.mac;
   if (!parsed.input.empty()) cycles.input = parsed.input;
+  if (!parsed.fidelity.empty()) cycles.fidelity = parse_fidelity(parsed.fidelity);
   return cycles;
 }
 

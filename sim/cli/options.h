@@ -67,6 +67,7 @@ struct CyclesCommand {
   std::vector<Pass> passes = {Pass::Forward};
   std::optional<std::int64_t> batch;  ///< absent: 128 for networks, 1 for topologies
   std::optional<Policy> policy;
+  Fidelity fidelity = Fidelity::Functional;     ///< or Transaction
   std::optional<std::filesystem::path> memory;  ///< ARRAY.toml or FILE.cfg
   std::optional<std::filesystem::path> mac;
   std::optional<std::string> input;  ///< CxHxW

@@ -258,6 +258,28 @@ TEST(Platform, AGemmWithoutProductsGivesZerosInNoTime) {
   EXPECT_EQ(test.c, std::vector<float>(12, 0.0F));
 }
 
+TEST(Platform, TheTimeOfAGemmNeedsNoValues) {
+  Platform platform;
+  std::mt19937 random(12);
+  for (int trial = 0; trial < 100; ++trial) {
+    ArrayDesign array = random_array(random, trial);
+    if (trial % 2 == 0) array.memory = random_memory(random);
+    const GemmShape shape = random_shape(array, random);
+    const PlatformResult result = platform.time(shape, array, {1, 1, 4});
+    ASSERT_EQ(result.timing, timing(shape, array, {1, 1, 4})) << describe(array);
+    ASSERT_EQ(result.elapsed_cycles, result.timing.cycles.total() + result.timing.stalls.total());
+  }
+}
+
+TEST(Platform, CycleByCycleATimeWithoutValuesIsRefusedAndThePlatformStaysUsable) {
+  Platform platform(Fidelity::Cycle);
+  std::mt19937 random(13);
+  Case test({5, 6, 7}, mac_of("e6m9"), ArrayDesign{}, random);
+  EXPECT_THROW(platform.time({5, 6, 7}, ArrayDesign{}, {1, 1, 2}), Error);
+  EXPECT_EQ(platform.run(test.job).timing, closed_form(test));
+  EXPECT_TRUE(test.bits_equal_reference());
+}
+
 TEST(Platform, StatisticsAreThoseOfTheKernelCall) {
   Platform platform;
   std::mt19937 random(8);

@@ -139,6 +139,16 @@ TEST(ClosedForm, HugeShapesAreExactOrRefusedNeverWrapped) {
   EXPECT_THROW(timing({-1, 1, 1}, array, {1, 1, 1}), Error);
 }
 
+TEST(ClosedForm, WithMemorySlicesThatWouldTakeHoursToStepThroughAreRefused) {
+  ArrayDesign array;
+  array.rows = array.columns = 1;
+  array.memory = MemoryDesign{1 << 20, 1 << 20, 64, 16, 10};
+  EXPECT_NO_THROW(timing({100, 100, 10}, array, {1, 1, 4}));
+  EXPECT_THROW(timing({1000000, 1000000, 10}, array, {1, 1, 4}), Error);
+  array.memory.reset();
+  EXPECT_EQ(timing({1000000, 1000000, 10}, array, {1, 1, 4}).folds, 1000000000000);
+}
+
 TEST(ClosedForm, ElementsTakeWholeBytesOfTheirFormats) {
   MacDesign mac;
   mac.a = NumberFormat::parse("e5m2");

@@ -38,6 +38,7 @@ int sc_main(int argc, char** argv) {
   narrowmac::bench::register_designs();
   narrowmac::bench::register_layers();
   narrowmac::bench::register_steps();
+  narrowmac::bench::register_array();
   benchmark::Initialize(&argc, argv);
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
   try {
@@ -46,5 +47,6 @@ int sc_main(int argc, char** argv) {
     std::fprintf(stderr, "error: %s\n", error.what());
     return 2;
   }
+  benchmark::ClearRegisteredBenchmarks();  // simulations end before SystemC does
   return 0;
 }

@@ -34,5 +34,6 @@ std::vector<float> any_value(std::int64_t count, const NumberFormat& format, uns
 void register_designs();
 void register_layers();
 void register_steps();
+void register_array();
 
 }  // namespace narrowmac::bench

@@ -102,6 +102,20 @@ TEST_F(CyclesCommandTest, EveryRowOfATopologyIsScaleSimsCountPlusOne) {
   }
 }
 
+TEST_F(CyclesCommandTest, SimulatedTransactionsGiveEveryRowOfTheClosedForm) {
+  const std::vector<std::string> study = {"cnn",          "--array", "16x16,8x32",
+                                          "--dataflow",   "all",     "--passes",
+                                          "FWD,BWD,GRAD", "--batch", "2"};
+  for (const std::string memory : {"", "ws-64x64-limited"}) {
+    std::vector<std::string> arguments = study;
+    if (!memory.empty()) arguments.insert(arguments.end(), {"--memory", memory});
+    const std::vector<Row> closed_form = cycles(arguments);
+    arguments.insert(arguments.end(), {"--fidelity", "transaction"});
+    EXPECT_EQ(cycles(arguments), closed_form) << memory;
+    EXPECT_EQ(sum(closed_form, "dram_stall_cycles") > 0, !memory.empty());
+  }
+}
+
 TEST_F(CyclesCommandTest, PartsAddUpToTheCyclesAlsoWithMemoryAndPipelines) {
   const std::string array = folder_.write(
       "array.toml",

@@ -71,7 +71,7 @@ TEST(ScaleSimConfig, CalculatedBandwidthMeansNoMemoryModel) {
 TEST(ScaleSimConfig, ThreeBandwidthsShareOneChannel) {
   EXPECT_EQ(parse(with("Bandwidth : 10", "Bandwidth : 10, 20,5")).memory->dram_bytes_per_cycle, 35);
   EXPECT_EQ(message_of(with("Bandwidth : 10", "Bandwidth : 10, 20")),
-            "a.cfg:13: bandwidth: found 2 numbers; accepted: one or three");
+            "a.cfg:13: Bandwidth: found 2 numbers; accepted: one or three");
 }
 
 TEST(ScaleSimConfig, UnequalOperandScratchpadsCountAsTheSmallerOneAndAreNoted) {
@@ -91,10 +91,18 @@ TEST(ScaleSimConfig, KeysCompareWithoutCaseAndCrlfAndCommentsDoNotMatter) {
   EXPECT_FALSE(config.memory.has_value()) << "no bandwidth is given";
 }
 
+TEST(ScaleSimConfig, AByteOrderMarkAndTheBankKeysOfOlderVersionsDoNotMatter) {
+  const ScaleSimConfig config = parse(
+      "\xEF\xBB\xBF[architecture_presets]\nArrayHeight: 8\nArrayWidth: 4\n"
+      "OnChipMemoryBanks:   1\nOnChipMemoryBankPorts:   2\n");
+  EXPECT_EQ(config.rows, 8);
+  EXPECT_EQ(config.columns, 4);
+}
+
 TEST(ScaleSimConfig, FeaturesThatChangeCyclesAreRefusedWhenSwitchedOn) {
   EXPECT_EQ(
       message_of(with("SparsitySupport : false", "SparsitySupport : true")),
-      "a.cfg:19: sparsitysupport: found 'true'; accepted: false (narrowmac has no such model, "
+      "a.cfg:19: SparsitySupport: found 'true'; accepted: false (narrowmac has no such model, "
       "and it would change the cycles)");
   EXPECT_NE(message_of(with("UseRamulatorTrace: False", "UseRamulatorTrace: True")), "");
   EXPECT_NE(message_of(with("IfmapCustomLayout: False", "IfmapCustomLayout: True")), "");
@@ -102,22 +110,22 @@ TEST(ScaleSimConfig, FeaturesThatChangeCyclesAreRefusedWhenSwitchedOn) {
 
 TEST(ScaleSimConfig, WhatIsWrongIsNamedWithFileAndLine) {
   EXPECT_EQ(message_of(with("ArrayHeight:    16", "ArrayHeigth: 16")),
-            "a.cfg:5: unknown key 'ArrayHeigth'; did you mean 'arrayheight'?");
+            "a.cfg:5: unknown key 'ArrayHeigth'; did you mean 'ArrayHeight'?");
   EXPECT_EQ(message_of(with("ArrayHeight:    16", "ArrayHeight: 0")),
-            "a.cfg:5: arrayheight: found '0'; accepted: 1..65536");
+            "a.cfg:5: ArrayHeight: found '0'; accepted: 1..65536");
   EXPECT_EQ(message_of(with("Dataflow : ws", "Dataflow : rs")),
-            "a.cfg:14: dataflow: found 'rs'; accepted: os, ws, is");
+            "a.cfg:14: Dataflow: found 'rs'; accepted: os, ws, is");
   EXPECT_EQ(message_of(with("IfmapOffset:    0", "Dataflow: os")),
             "a.cfg:14: 'Dataflow' is set twice; first in line 10");
   EXPECT_EQ(message_of(with("[layout]", "[layuot]")),
             "a.cfg:16: found '[layuot]'; accepted: [general], [architecture_presets], [layout], "
             "[sparsity], [run_presets], [network_presets]");
   EXPECT_EQ(message_of(with("IfmapSramSzkB:    64", "IfmapSramSzkB: many")),
-            "a.cfg:7: ifmapsramszkb: found 'many'; accepted: 1..1099511627776");
+            "a.cfg:7: IfmapSramSzkB: found 'many'; accepted: 1..1099511627776");
   EXPECT_EQ(message_of(with("Bandwidth : 10", "Bandwidth : nan")).substr(0, 37),
-            "a.cfg:13: bandwidth: found 'nan'; acc");
+            "a.cfg:13: Bandwidth: found 'nan'; acc");
   EXPECT_EQ(message_of(with("USER", "USR")),
-            "a.cfg:22: interfacebandwidth: found 'USR'; accepted: CALC, USER");
+            "a.cfg:22: InterfaceBandwidth: found 'USR'; accepted: CALC, USER");
   EXPECT_EQ(message_of("ArrayHeight: 3\n").substr(0, 32), "a.cfg:1: found 'ArrayHeight: 3';");
   EXPECT_EQ(message_of("[general]\nnonsense\n").substr(0, 26), "a.cfg:2: found 'nonsense';");
   EXPECT_EQ(message_of("").substr(0, 21), "a.cfg:1: found no key");

@@ -20,15 +20,18 @@ CycleArray::CycleArray(const sc_core::sc_module_name& name) : ArrayModule(name) 
   dont_initialize();
 }
 
-void CycleArray::begin(const PlatformJob& job) {
+void CycleArray::begin(const PlatformJob* job) {
+  if (job == nullptr) {
+    throw Error("fidelity cycle moves values: a GEMM's time alone is that of fidelity transaction");
+  }
   reset();
-  job_ = &job;
+  job_ = job;
   failure_ = nullptr;
   edges_left_ = 0;
-  grid_ = make_pe_grid(job.problem, job.array);
+  grid_ = make_pe_grid(job->problem, job->array);
   // What the sums lost is defined by the values, not by the time: the kernels count it. Their
   // outputs are overwritten in the end.
-  if (job.observe) statistics_ = gemm(job.problem, job.out, job.observe);
+  if (job->observe) statistics_ = gemm(job->problem, job->out, job->observe);
 }
 
 std::int64_t CycleArray::start(const Slice& slice, std::uint64_t half) {

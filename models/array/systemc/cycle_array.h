@@ -17,7 +17,7 @@ class CycleArray : public ArrayModule {
   SC_HAS_PROCESS(CycleArray);
   explicit CycleArray(const sc_core::sc_module_name& name);
 
-  void begin(const PlatformJob& job) override;
+  void begin(const PlatformJob* job) override;
   std::int64_t start(const Slice& slice, std::uint64_t half) override;
   void end() override;
 

@@ -12,9 +12,13 @@ HostPort::HostPort(const sc_core::sc_module_name& name, Controller& controller)
   dont_initialize();
 }
 
-void HostPort::post(const PlatformJob& job, const ElementBytes& bytes) {
-  job_ = &job;
+void HostPort::post(const GemmShape& shape, const ArrayDesign& design, const ElementBytes& bytes,
+                    const PlatformJob* job) {
+  shape_ = shape;
+  design_ = &design;
   bytes_ = bytes;
+  job_ = job;
+  done_ = false;
   failure_ = nullptr;
   posted_.notify(sc_core::SC_ZERO_TIME);
 }
@@ -23,8 +27,8 @@ void HostPort::serve() {
   // What leaves a SystemC process loses its type and ends the simulation: the platform rethrows it
   // outside.
   try {
-    array->begin(*job_);
-    controller_.start(job_->problem.shape(), job_->array, bytes_);
+    array->begin(job_);
+    controller_.start(shape_, *design_, bytes_);
   } catch (...) {
     failure_ = std::current_exception();
     failed_.notify(sc_core::SC_ZERO_TIME);
@@ -37,7 +41,7 @@ void HostPort::finish() {
   } catch (...) {
     failure_ = std::current_exception();
   }
-  job_ = nullptr;
+  done_ = true;
   sc_core::sc_pause();
 }
 

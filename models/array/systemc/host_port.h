@@ -22,10 +22,13 @@ class HostPort : public sc_core::sc_module {
   SC_HAS_PROCESS(HostPort);
   HostPort(const sc_core::sc_module_name& name, Controller& controller);
 
-  void post(const PlatformJob& job, const ElementBytes& bytes);
-  /// Of the last job: whether it is done, and what was thrown when its values were computed or
+  /// A GEMM and, unless only its time is wanted, the job with its values; both stay valid until it
+  /// is done.
+  void post(const GemmShape& shape, const ArrayDesign& design, const ElementBytes& bytes,
+            const PlatformJob* job);
+  /// Of the last GEMM: whether it is done, and what was thrown when its values were computed or
   /// written.
-  [[nodiscard]] bool done() const { return job_ == nullptr; }
+  [[nodiscard]] bool done() const { return done_; }
   [[nodiscard]] const std::exception_ptr& failure() const { return failure_; }
 
  private:
@@ -34,8 +37,11 @@ class HostPort : public sc_core::sc_module {
 
   Controller& controller_;
   sc_core::sc_event posted_, failed_;
-  const PlatformJob* job_ = nullptr;
+  GemmShape shape_;
+  const ArrayDesign* design_ = nullptr;
   ElementBytes bytes_;
+  const PlatformJob* job_ = nullptr;
+  bool done_ = true;
   std::exception_ptr failure_;
 };
 

@@ -12,9 +12,9 @@ class TransactionArray : public ArrayModule {
  public:
   explicit TransactionArray(const sc_core::sc_module_name& name) : ArrayModule(name) {}
 
-  void begin(const PlatformJob& job) override {
+  void begin(const PlatformJob* job) override {
     reset();
-    statistics_ = gemm(job.problem, job.out, job.observe);
+    if (job != nullptr) statistics_ = gemm(job->problem, job->out, job->observe);
   }
   void end() override {}
 };
