@@ -177,12 +177,16 @@ AccumulationLevels levels(int accumulator_mantissa, const Accumulation& sum) {
 }
 
 double swamping_loss(int accumulator_mantissa, const Accumulation& sum) {
-  const AccumulationLevels parts = levels(accumulator_mantissa, sum);
+  return swamping_loss(accumulator_mantissa, accumulator_mantissa, sum);
+}
+
+double swamping_loss(int first_mantissa, int second_mantissa, const Accumulation& sum) {
+  const AccumulationLevels parts = levels(first_mantissa, sum);
   const double first =
-      swamping_loss(accumulator_mantissa, parts.first.product_mantissa, parts.first.length);
+      swamping_loss(first_mantissa, parts.first.product_mantissa, parts.first.length);
   if (!parts.chunked) return first;
-  const double second =
-      swamping_loss(accumulator_mantissa, parts.second.product_mantissa, parts.second.length);
+  const int chunk_mantissa = std::min(second_mantissa, parts.second.product_mantissa);
+  const double second = swamping_loss(second_mantissa, chunk_mantissa, parts.second.length);
   return first + second - first * second;
 }
 

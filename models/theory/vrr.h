@@ -19,7 +19,7 @@ inline constexpr int kMaxTheoryMantissa = 64;
 double full_swamping_loss(int accumulator_mantissa, std::int64_t length);
 
 /// 1 - VRR with full and partial swamping (Theorem 1). The theorem assumes accumulator_mantissa >=
-/// product_mantissa; below, its expression is evaluated all the same, and says nothing.
+/// product_mantissa; below, its expression is evaluated all the same: an extrapolation.
 double swamping_loss(int accumulator_mantissa, int product_mantissa, std::int64_t length);
 
 /// A sum in theory's terms.
@@ -47,6 +47,8 @@ AccumulationLevels levels(int accumulator_mantissa, const Accumulation& sum);
 
 /// 1 - VRR of a sum: of a chunked one, VRR is the product of both levels' (Corollary 1).
 double swamping_loss(int accumulator_mantissa, const Accumulation& sum);
+/// The same with a second accumulator of its own width.
+double swamping_loss(int first_mantissa, int second_mantissa, const Accumulation& sum);
 /// ln v(n) = n (1 - VRR), n the number of non-zero products (rounded half up, at least 2).
 double log_v(int accumulator_mantissa, const Accumulation& sum);
 /// n (1 - VRR) of one level.

@@ -23,6 +23,7 @@ constexpr Kind kKinds[] = {Kind::Convolution, Kind::Linear,     Kind::BatchNorm,
 
 constexpr std::int64_t kMaxChannels = 1 << 20;
 constexpr std::int64_t kMaxKernel = 1 << 10;
+constexpr std::int64_t kMaxBatch = 1 << 24;
 
 bool is_name(const std::string& text) {
   return !text.empty() && std::all_of(text.begin(), text.end(), [](unsigned char c) {
@@ -104,12 +105,29 @@ LayerDescription read_layer(const ConfigTable& table, const std::string& previou
   return layer;
 }
 
+std::optional<FeatureShape> read_input(const ConfigTable& root) {
+  if (!root.has("input")) return std::nullopt;
+  constexpr std::int64_t kMostPixels = 1 << 20;
+  const std::vector<std::int64_t> sides = root.integers("input");
+  const bool in_range = std::all_of(sides.begin(), sides.end(), [](std::int64_t side) {
+    return side >= 1 && side <= kMostPixels;
+  });
+  if (sides.size() != 3 || !in_range) {
+    throw root.error("input", fmt::format("accepted: [channels, height, width], each 1 to {}, "
+                                          "e.g. [3, 224, 224]",
+                                          kMostPixels));
+  }
+  return FeatureShape{sides[0], sides[1], sides[2]};
+}
+
 }  // namespace
 
 NetworkDescription parse_network(const ConfigTable& root) {
   NetworkDescription network;
   network.name = root.string("name");
   network.summary = root.string_or("summary", "");
+  network.input = read_input(root);
+  if (root.has("batch")) network.batch = root.integer("batch", 1, kMaxBatch);
   std::set<std::string> known = {"input"};
   std::string previous = "input";
   for (const ConfigTable& table : root.tables("layer")) {

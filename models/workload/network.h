@@ -2,6 +2,8 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -43,6 +45,9 @@ struct LayerDescription {
 struct NetworkDescription {
   std::string name;
   std::string summary;  ///< a line for `narrowmac list`
+  /// The images and the batch that it is known with: what commands without a data set assume.
+  std::optional<FeatureShape> input;
+  std::optional<std::int64_t> batch;
   std::vector<LayerDescription> layers;
 };
 
@@ -68,5 +73,8 @@ std::vector<LayerShape> infer_shapes(const NetworkDescription& network, const Fe
 /// The GEMM of a convolution or linear layer in a pass, for a batch (docs/training.md has the
 /// shapes).
 GemmShape gemm_shape(const LayerShape& layer, Pass pass, std::int64_t batch);
+/// The layers whose BWD pass is computed: those behind a layer with parameters. Nobody needs the
+/// gradient of the image.
+std::set<std::string> layers_with_backward(const std::vector<LayerShape>& shapes);
 
 }  // namespace narrowmac

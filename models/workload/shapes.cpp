@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <map>
 #include <set>
 
@@ -125,6 +126,21 @@ GemmShape gemm_shape(const LayerShape& layer, Pass pass, std::int64_t batch) {
       return {in.channels * taps, out.channels, outputs};
   }
   return {};
+}
+
+std::set<std::string> layers_with_backward(const std::vector<LayerShape>& shapes) {
+  std::set<std::string> behind;  // outputs that depend on a parameter
+  std::set<std::string> backward;
+  for (const LayerShape& shape : shapes) {
+    const LayerDescription& layer = shape.layer;
+    const bool reached =
+        std::any_of(layer.inputs.begin(), layer.inputs.end(),
+                    [&](const std::string& name) { return behind.count(name) > 0; });
+    const bool has_parameters = shape.has_gemm() || layer.kind == Kind::BatchNorm;
+    if (reached) backward.insert(layer.name);
+    if (reached || has_parameters) behind.insert(layer.name);
+  }
+  return backward;
 }
 
 }  // namespace narrowmac

@@ -14,6 +14,8 @@ int explain_command(const ExplainCommand& command, OutputFormat format);
 int trace_command(const TraceCommand& command, OutputFormat format);
 int run_command(const RunCommand& command, OutputFormat format);
 int cycles_command(const CyclesCommand& command, OutputFormat format);
+int vrr_command(const VrrCommand& command, OutputFormat format);
+int predict_command(const PredictCommand& command, OutputFormat format);
 int sweep_command(const SweepCommand& command, OutputFormat format);
 
 }  // namespace narrowmac

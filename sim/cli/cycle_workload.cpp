@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <filesystem>
+#include <set>
 
 #include "models/design/error.h"
 #include "models/workload/topology.h"
@@ -42,7 +43,7 @@ template <typename Layer>
 void add_passes(Workload& workload, const std::string& name, const Layer& layer,
                 const std::vector<Pass>& passes) {
   for (const Pass pass : passes) {
-    workload.gemms.push_back({name, pass, gemm_shape(layer, pass, workload.batch)});
+    workload.gemms.push_back({name, pass, gemm_shape(layer, pass, workload.batch), true});
   }
 }
 
@@ -73,12 +74,17 @@ Workload load_workload(const std::string& text, const std::vector<Pass>& passes,
     }
     return workload;
   }
-  workload.batch = batch.value_or(kNetworkBatch);
   const NetworkDescription network = read_network(path);
+  workload.batch = batch.value_or(network.batch.value_or(kNetworkBatch));
   try {
-    for (const LayerShape& layer :
-         infer_shapes(network, input.value_or(kFashionImage), outputs_of(network))) {
+    const std::vector<LayerShape> shapes = infer_shapes(
+        network, input.value_or(network.input.value_or(kFashionImage)), outputs_of(network));
+    for (const LayerShape& layer : shapes) {
       if (layer.has_gemm()) add_passes(workload, layer.layer.name, layer, passes);
+    }
+    const std::set<std::string> backward = layers_with_backward(shapes);
+    for (WorkloadGemm& gemm : workload.gemms) {
+      gemm.in_training = gemm.pass != Pass::Backward || backward.count(gemm.layer) > 0;
     }
   } catch (const Error& failure) {
     throw Error(fmt::format("{}: {}", path.string(), failure.what()), failure.kind());

@@ -15,6 +15,7 @@ struct WorkloadGemm {
   std::string layer;
   Pass pass = Pass::Forward;
   GemmShape shape;
+  bool in_training = true;  ///< false: BWD of a layer before which nothing is trained
 };
 
 struct Workload {
@@ -23,8 +24,9 @@ struct Workload {
 };
 
 /// The workload `text` names: a SCALE-Sim topology (*.csv), a network file (*.toml), or the name of
-/// a shipped network or topology. Without a `batch`, 128 for a network, as in the shipped training
-/// runs, and 1 for a topology. `input` is the image that a network sees. Throws Error.
+/// a shipped network or topology. `batch` and `input`, the image, default to what the network file
+/// says, else to 128 and 1 x 28 x 28, as in the shipped training runs; a topology's batch to 1.
+/// Throws Error.
 Workload load_workload(const std::string& text, const std::vector<Pass>& passes,
                        std::optional<std::int64_t> batch, const std::optional<FeatureShape>& input);
 

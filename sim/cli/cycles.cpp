@@ -2,8 +2,6 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
-#include <array>
-#include <charconv>
 #include <cmath>
 
 #include "models/design/config.h"
@@ -11,6 +9,7 @@
 #include "sim/cli/array_size.h"
 #include "sim/cli/commands.h"
 #include "sim/cli/cycle_study.h"
+#include "sim/cli/image_shape.h"
 #include "sim/experiment/presets.h"
 
 namespace narrowmac {
@@ -25,26 +24,6 @@ struct Hardware {
   bool has_dataflow = false;
   std::optional<MacDesign> mac;
 };
-
-/// CHANNELSxHEIGHTxWIDTH.
-FeatureShape image_shape(std::string_view text) {
-  constexpr std::int64_t kMost = 1 << 20;
-  std::array<std::int64_t, 3> sides{};
-  const char* next = text.data();
-  const char* end = text.data() + text.size();
-  for (std::size_t i = 0; i < sides.size(); ++i) {
-    const auto result = std::from_chars(next, end, sides[i]);
-    const bool is_last = i + 1 == sides.size();
-    const bool ends_well = is_last ? result.ptr == end : result.ptr != end && *result.ptr == 'x';
-    if (result.ec != std::errc() || !ends_well || sides[i] < 1 || sides[i] > kMost) {
-      throw Error(fmt::format(
-          "--input: found '{}'; accepted: CHANNELSxHEIGHTxWIDTH, each 1..{}, e.g. 3x32x32", text,
-          kMost));
-    }
-    if (!is_last) next = result.ptr + 1;
-  }
-  return {sides[0], sides[1], sides[2]};
-}
 
 /// An array file that is named as it is, or a shipped one.
 fs::path find_array(const fs::path& path) {

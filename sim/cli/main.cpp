@@ -38,6 +38,8 @@ int execute(const Invocation& invocation) {
     int operator()(const TraceCommand& command) const { return trace_command(command, format); }
     int operator()(const RunCommand& command) const { return run_command(command, format); }
     int operator()(const CyclesCommand& command) const { return cycles_command(command, format); }
+    int operator()(const VrrCommand& command) const { return vrr_command(command, format); }
+    int operator()(const PredictCommand& command) const { return predict_command(command, format); }
     int operator()(const SweepCommand& command) const { return sweep_command(command, format); }
   };
   return std::visit(Dispatch{invocation.format}, invocation.command);

@@ -30,6 +30,13 @@ struct Parsed {
   RunCommand run;
   SweepCommand sweep;
   CyclesCommand cycles;
+  VrrCommand vrr;
+  PredictCommand predict;
+  int accumulator_mantissa = -1;
+  bool find = false;
+  std::int64_t chunk = 0;
+  std::string nonzero_ratios;
+  int product_mantissa = -1;
   std::vector<std::string> passes;
   std::vector<std::string> dataflows;
   std::int64_t batch = 0;
@@ -224,8 +231,9 @@ void add_cycles(CLI::App& app, Parsed& parsed) {
       ->allow_extra_args(false)
       ->check(CLI::IsMember({"FWD", "BWD", "GRAD"}));
   command
-      ->add_option("--batch", parsed.batch,
-                   "Images at a time (default: 1 for a topology, 128 for a network)")
+      ->add_option(
+          "--batch", parsed.batch,
+          "Images at a time (default: the network file's batch, else 128; 1 for a topology)")
       ->check(CLI::Range(1, 1 << 24));
   command
       ->add_option("--policy", parsed.policy,
@@ -237,14 +245,106 @@ void add_cycles(CLI::App& app, Parsed& parsed) {
   command->add_option("--mac", parsed.mac,
                       "MAC file: the formats decide the bytes (default: [mac] of --memory, else "
                       "operands of 8 and psums of 32 bits)");
-  command->add_option("--input", parsed.input,
-                      "CHANNELSxHEIGHTxWIDTH of a network's images (default: 1x28x28)");
+  command->add_option(
+      "--input", parsed.input,
+      "CHANNELSxHEIGHTxWIDTH of a network's images (default: the network file's, else "
+      "1x28x28)");
   command
       ->add_option("--fidelity", parsed.fidelity,
                    "functional: in closed form; transaction: controller, scratchpads and DRAM in "
                    "SystemC, the same counts (default: functional)")
       ->check(CLI::IsMember({"functional", "transaction"}));
   add_threads(*command, parsed);
+}
+
+void add_vrr(CLI::App& app, Parsed& parsed) {
+  CLI::App* command = add_command(
+      app, parsed, "vrr", "The variance a float accumulator should retain, in closed form",
+      "  narrowmac vrr --accumulator-mantissa 9 --product-mantissa 5 --length 4608\n"
+      "  narrowmac vrr --find --length 802816 --chunk 64 --nzr 0.5\n"
+      "  narrowmac vrr --find --length 4608 --format json\n"
+      "VRR = Var(computed sum) / Var(sum); a mantissa suffices when ln v(n) = n (1 - VRR) < ln 50 "
+      "at every level of accumulation (Sakr et al., arXiv 1901.06588).\n");
+  CLI::Option* mantissa = command
+                              ->add_option("--accumulator-mantissa", parsed.accumulator_mantissa,
+                                           "Stored mantissa bits of the accumulator: 9 for e6m9")
+                              ->check(CLI::Range(1, kMaxTheoryMantissa));
+  CLI::Option* find =
+      command->add_flag("--find", parsed.find, "Find the smallest accumulator that suffices");
+  mantissa->excludes(find);
+  Accumulation& sum = parsed.vrr.sum;
+  command
+      ->add_option("--product-mantissa", sum.product_mantissa,
+                   "Mantissa bits of a product: 5 for two e5m2 operands")
+      ->check(CLI::Range(0, kMaxTheoryMantissa))
+      ->capture_default_str();
+  command->add_option("--length", sum.length, "Products in the sum, 2 to 2^40")
+      ->required()
+      ->check(CLI::Range(std::int64_t{2}, kMaxTheoryLength));
+  command->add_option("--chunk", sum.chunk, "Products in a chunk (default: sequential)")
+      ->check(CLI::Range(std::int64_t{1}, kMaxTheoryLength));
+  command->add_option("--nzr", sum.nonzero_ratio, "Part of the products that is not zero")
+      ->check(CLI::Range(0.0, 1.0))
+      ->capture_default_str();
+}
+
+void add_predict(CLI::App& app, Parsed& parsed) {
+  CLI::App* command = add_command(
+      app, parsed, "predict", "The mantissa every layer and pass of a network should need",
+      "  narrowmac predict resnet18-imagenet\n"
+      "  narrowmac predict cnn --batch 64 --chunk 128 --nzr runs/fashion-cnn\n"
+      "  narrowmac predict NETWORK.toml --mac configs/macs/e4m3-e6m9.toml --nzr ratios.csv "
+      "--format "
+      "csv\n");
+  PredictCommand& predict = parsed.predict;
+  command
+      ->add_option("NETWORK", predict.network,
+                   "Network file (*.toml), topology (*.csv), or the name of a shipped one")
+      ->required();
+  command
+      ->add_option("--batch", parsed.batch,
+                   "Images at a time (default: the network file's batch, else 128; 1 for a "
+                   "topology)")
+      ->check(CLI::Range(1, 1 << 24));
+  command
+      ->add_option("--chunk", parsed.chunk,
+                   "Products in a chunk of the chunked accumulator (default: that of --mac, "
+                   "else 64)")
+      ->check(CLI::Range(std::int64_t{2}, kMaxTheoryLength));
+  command->add_option("--nzr", parsed.nonzero_ratios,
+                      "Part of the products that is not zero: a number, a CSV file with layer, "
+                      "pass, nonzero_ratio (a run's layers.csv), or a run directory (default: 1)");
+  CLI::Option* product =
+      command
+          ->add_option("--product-mantissa", parsed.product_mantissa,
+                       "Mantissa bits of a product (default: that of --mac, else 5, of two e5m2 "
+                       "operands)")
+          ->check(CLI::Range(0, kMaxTheoryMantissa));
+  command->add_option("--mac", parsed.mac, "MAC file: its operands' products, its chunk length")
+      ->excludes(product);
+  command->add_option("--input", parsed.input,
+                      "CHANNELSxHEIGHTxWIDTH of the images (default: the network file's, else "
+                      "1x28x28)");
+}
+
+PredictCommand understand_predict(const Parsed& parsed) {
+  PredictCommand predict = parsed.predict;
+  if (parsed.batch > 0) predict.batch = parsed.batch;
+  if (parsed.chunk > 0) predict.chunk = parsed.chunk;
+  if (!parsed.nonzero_ratios.empty()) predict.nonzero_ratios = parsed.nonzero_ratios;
+  if (parsed.product_mantissa >= 0) predict.product_mantissa = parsed.product_mantissa;
+  if (!parsed.mac.empty()) predict.mac = parsed.mac;
+  if (!parsed.input.empty()) predict.input = parsed.input;
+  return predict;
+}
+
+VrrCommand understand_vrr(const Parsed& parsed) {
+  if (parsed.accumulator_mantissa < 0 && !parsed.find) {
+    throw Error("vrr: found neither --accumulator-mantissa M nor --find; accepted: one of them");
+  }
+  VrrCommand vrr = parsed.vrr;
+  if (!parsed.find) vrr.accumulator_mantissa = parsed.accumulator_mantissa;
+  return vrr;
 }
 
 CyclesCommand understand_cycles(Parsed& parsed) {
@@ -297,6 +397,10 @@ Invocation understand(const CLI::App& app, Parsed& parsed) {
     invocation.command = parsed.run;
   } else if (app.got_subcommand("cycles")) {
     invocation.command = understand_cycles(parsed);
+  } else if (app.got_subcommand("vrr")) {
+    invocation.command = understand_vrr(parsed);
+  } else if (app.got_subcommand("predict")) {
+    invocation.command = understand_predict(parsed);
   } else if (app.got_subcommand("sweep")) {
     parsed.sweep.options.quiet = parsed.quiet;
     invocation.command = parsed.sweep;
@@ -338,6 +442,8 @@ std::variant<Invocation, int> parse_command_line(int argc, const char* const* ar
   add_explain(app, parsed);
   add_trace(app, parsed);
   add_cycles(app, parsed);
+  add_vrr(app, parsed);
+  add_predict(app, parsed);
   add_formats(app, parsed);
   add_list(app, parsed);
   try {

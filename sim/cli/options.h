@@ -9,6 +9,7 @@
 
 #include "models/design/array_design.h"
 #include "models/design/gemm_shape.h"
+#include "models/theory/vrr.h"
 #include "sim/cli/results.h"
 #include "sim/experiment/run.h"
 #include "sim/experiment/sweep.h"
@@ -73,10 +74,25 @@ struct CyclesCommand {
   std::optional<std::string> input;  ///< CxHxW
 };
 
+struct VrrCommand {
+  std::optional<int> accumulator_mantissa;  ///< absent: the smallest that suffices
+  Accumulation sum;
+};
+
+struct PredictCommand {
+  std::string network;  ///< a network or topology file, or a shipped one's name
+  std::optional<std::int64_t> batch;
+  std::optional<std::string> input;  ///< CxHxW
+  std::optional<std::int64_t> chunk;
+  std::optional<std::string> nonzero_ratios;  ///< a number, a file or a run directory
+  std::optional<int> product_mantissa;
+  std::optional<std::filesystem::path> mac;
+};
+
 /// A command line, understood.
 struct Invocation {
   std::variant<FormatsCommand, ListCommand, GemmCommand, ExplainCommand, TraceCommand, RunCommand,
-               SweepCommand, CyclesCommand>
+               SweepCommand, CyclesCommand, VrrCommand, PredictCommand>
       command;
   OutputFormat format = OutputFormat::Table;
   bool quiet = false;

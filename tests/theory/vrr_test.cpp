@@ -3,6 +3,10 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <fstream>
+#include <sstream>
+#include <string>
+#include <vector>
 
 #include "models/design/error.h"
 #include "models/theory/accumulation_length.h"
@@ -10,6 +14,21 @@
 
 namespace narrowmac {
 namespace {
+
+/// The rows of a table that vrr_table.py wrote.
+std::vector<std::vector<double>> read_table(const std::string& name) {
+  std::ifstream file(std::string(NARROWMAC_THEORY_TABLES) + "/" + name);
+  std::vector<std::vector<double>> rows;
+  std::string line;
+  std::getline(file, line);
+  while (std::getline(file, line)) {
+    std::istringstream fields(line);
+    std::string field;
+    rows.emplace_back();
+    while (std::getline(fields, field, ',')) rows.back().push_back(std::stod(field));
+  }
+  return rows;
+}
 
 Accumulation sequential(int product_mantissa, std::int64_t length) {
   Accumulation sum;
@@ -22,6 +41,32 @@ Accumulation chunked(int product_mantissa, std::int64_t length, std::int64_t chu
   Accumulation sum = sequential(product_mantissa, length);
   sum.chunk = chunk;
   return sum;
+}
+
+TEST(Vrr, AgreesWithThirtyDigitsOverLengthsFromTwoTo2To40) {
+  const auto rows = read_table("vrr_table.csv");
+  ASSERT_GT(rows.size(), 120U);
+  for (const auto& row : rows) {
+    const auto mantissa = static_cast<int>(row[0]);
+    const auto product = static_cast<int>(row[1]);
+    const auto length = static_cast<std::int64_t>(row[2]);
+    const auto chunk = static_cast<std::int64_t>(row[3]);
+    const double loss = product < 0 ? full_swamping_loss(mantissa, length)
+                                    : swamping_loss(mantissa, chunked(product, length, chunk));
+    EXPECT_NEAR(loss / row[4], 1, 1e-11)
+        << "m " << mantissa << ", m_p " << product << ", n " << length << ", chunk " << chunk;
+  }
+}
+
+TEST(Vrr, MinimumMantissaAgreesWithTheTableForEveryPowerOfTwo) {
+  const auto rows = read_table("minimum_mantissa_table.csv");
+  ASSERT_EQ(rows.size(), 45U);
+  for (const auto& row : rows) {
+    EXPECT_EQ(
+        minimum_mantissa(sequential(static_cast<int>(row[0]), static_cast<std::int64_t>(row[1]))),
+        static_cast<int>(row[2]))
+        << "m_p " << row[0] << ", n " << row[1];
+  }
 }
 
 TEST(Vrr, ASumRuleIsExactForPolynomialsOfDegree31) {

@@ -88,6 +88,17 @@ TEST(NetworkFile, AnAddLayerNeedsTwoInputs) {
             std::string::npos);
 }
 
+TEST(NetworkFile, MaySayItsImagesAndItsBatch) {
+  const std::string layer = "[[layer]]\nname = \"a\"\ntype = \"relu\"\n";
+  const NetworkDescription network = parse("input = [3, 224, 112]\nbatch = 256\n" + layer);
+  EXPECT_EQ(network.input, (FeatureShape{3, 224, 112}));
+  EXPECT_EQ(network.batch, 256);
+  EXPECT_FALSE(parse(layer).input);
+  EXPECT_NE(error_of("input = [3, 224]\n" + layer).find("net.toml:2: input"), std::string::npos);
+  EXPECT_NE(error_of("input = [3, 0, 4]\n" + layer), "");
+  EXPECT_NE(error_of("batch = 0\n" + layer), "");
+}
+
 TEST(NetworkFile, ANetworkWithoutLayersIsRefused) { EXPECT_NE(error_of(""), ""); }
 
 }  // namespace

@@ -64,8 +64,34 @@ TEST(ShippedNetworks, ResidualStagesHalveTheMapAndDoubleTheChannels) {
   }
 }
 
+std::vector<LayerShape> own_shapes_of(const std::string& name, std::int64_t classes) {
+  const auto path = std::filesystem::path(NARROWMAC_NETWORKS) / (name + ".toml");
+  const NetworkDescription network = read_network(path);
+  return infer_shapes(network, *network.input, classes);
+}
+
+// Convolution and linear weights of the published networks: all parameters less biases and batch
+// norm.
+TEST(ShippedNetworks, ThePublishedNetworksHaveTheirPublishedSizes) {
+  EXPECT_EQ(weights(own_shapes_of("resnet18-imagenet", 1000)), 11'689'512 - 9'600 - 1'000);
+  EXPECT_EQ(weights(own_shapes_of("resnet50-imagenet", 1000)), 25'557'032 - 53'120 - 1'000);
+  EXPECT_EQ(weights(own_shapes_of("vgg16-imagenet", 1000)), 138'357'544 - 13'416);
+  EXPECT_EQ(weights(own_shapes_of("alexnet-imagenet", 1000)), 61'100'840 - 10'344);
+  EXPECT_EQ(weights(own_shapes_of("resnet32-cifar10", 10)), weights(shapes_of("resnet32", kCifar)));
+}
+
+TEST(ShippedNetworks, PublishedNetworksSayTheirBatch) {
+  for (const char* name :
+       {"resnet18-imagenet", "resnet50-imagenet", "vgg16-imagenet", "alexnet-imagenet"}) {
+    const auto path = std::filesystem::path(NARROWMAC_NETWORKS) / (std::string(name) + ".toml");
+    EXPECT_EQ(read_network(path).batch, 256) << name;
+  }
+}
+
 TEST(ShippedNetworks, EveryFileHasItsNameAndASummary) {
-  for (const char* name : {"mlp", "cnn", "resnet8", "resnet20", "resnet32"}) {
+  for (const char* name :
+       {"mlp", "cnn", "resnet8", "resnet20", "resnet32", "resnet32-cifar10", "resnet18-imagenet",
+        "resnet50-imagenet", "vgg16-imagenet", "alexnet-imagenet"}) {
     const auto path = std::filesystem::path(NARROWMAC_NETWORKS) / (std::string(name) + ".toml");
     const NetworkDescription network = read_network(path);
     EXPECT_EQ(network.name, name);
