@@ -11,6 +11,7 @@
 #include "models/numerics/reference.h"
 #include "tests/numerics/random_design.h"
 #include "tests/numerics/same_bits.h"
+#include "tests/numerics/vector_targets.h"
 
 namespace narrowmac {
 namespace {
@@ -129,6 +130,33 @@ TEST(PeGrid, TheFastestGridGivesTheReferencesBitsInTheClosedFormsCyclesForAnyDes
 
 TEST(PeGrid, TheFastestGridGivesTheReferencesBitsForCommonDesigns) {
   check_random(&make_pe_grid, &random_design::common_design, 600, false);
+}
+
+/// Stochastic on one level at least; mostly what lanes can do.
+MacDesign stochastic_design(Generator& generator) {
+  const char* accumulators[] = {"e6m9", "e6m3", "e5m4", "e8m15", "fx24.6"};
+  const auto rounding = [&] {
+    return Rounding{RoundingMode::Stochastic, integer(generator, 1, 24)};
+  };
+  MacDesign mac;
+  mac.a = NumberFormat::parse("e5m2");
+  mac.b = NumberFormat::parse("e4m3");
+  mac.accumulator.format = NumberFormat::parse(accumulators[integer(generator, 0, 4)]);
+  mac.accumulator.overflow = Overflow::Saturate;
+  const bool only_second = chance(generator, 30);
+  if (only_second || chance(generator, 50)) {
+    mac.chunk = Chunk{integer(generator, 1, 9), mac.accumulator};
+    if (only_second || chance(generator, 70)) mac.chunk->accumulator.rounding = rounding();
+  }
+  if (!only_second) mac.accumulator.rounding = rounding();
+  return mac;
+}
+
+TEST(PeGrid, LanesDrawTheReferencesRandomBitsInEveryPe) {
+  for_each_vector_target([](const char* target) {
+    SCOPED_TRACE(target);
+    check_random(&make_pe_grid, &stochastic_design, 400, false);
+  });
 }
 
 TEST(PeGrid, AnOrderOfAccumulationThatIsNotTheArraysIsRefused) {

@@ -31,35 +31,15 @@ ExactMac::ExactMac(const GemmProblem& problem)
       second_adder_(problem.order.chunk ? problem.order.chunk->accumulator
                                         : problem.mac.accumulator),
       multiplier_(problem.mac),
-      first_(random_of(RandomLevel::Accumulator, adder_.random_bits())),
-      second_(random_of(RandomLevel::SecondAccumulator,
-                        problem.order.chunk ? second_adder_.random_bits() : 0)),
-      product_(random_of(RandomLevel::Product, multiplier_.random_bits())) {}
-
-ExactMac::Random ExactMac::random_of(RandomLevel level, int bits) const {
-  Random random;
-  random.bits = bits;
-  if (bits == 0) return random;
-  const std::int64_t rows = problem_.shape().m;
-  random.keys.reserve(static_cast<std::size_t>(rows));
-  for (std::int64_t m = 0; m < rows; ++m) {
-    random.keys.push_back(random_row_key(problem_.seed, problem_.gemm_number, m, level));
-  }
-  return random;
-}
-
-std::uint32_t ExactMac::Random::draw(const MacIndex& index, std::int64_t step) const {
-  if (bits == 0) return 0;
-  const RandomRowKey& key = keys[static_cast<std::size_t>(index.m)];
-  const std::uint32_t word = combine_random(random_column_word(key, index.n),
-                                            random_step_word(key, step / draws_per_word(bits)));
-  return random_bits_of_step(word, step, bits);
-}
+      first_(problem, RandomLevel::Accumulator, adder_.random_bits()),
+      second_(problem, RandomLevel::SecondAccumulator,
+              problem.order.chunk ? second_adder_.random_bits() : 0),
+      product_(problem, RandomLevel::Product, multiplier_.random_bits()) {}
 
 double ExactMac::step(double acc, double a, double b, const MacIndex& index) const {
   try {
-    const std::uint32_t sum_bits = first_.draw(index, index.k);
-    const std::uint32_t product_bits = product_.draw(index, index.k);
+    const std::uint32_t sum_bits = first_.draw(index.m, index.n, index.k);
+    const std::uint32_t product_bits = product_.draw(index.m, index.n, index.k);
     if (multiplier_.products_are_doubles()) {
       return adder_.add(acc, multiplier_.product(a, b, product_bits), sum_bits).value;
     }
@@ -71,12 +51,13 @@ double ExactMac::step(double acc, double a, double b, const MacIndex& index) con
 
 MacOutcome ExactMac::observed_step(double acc, double a, double b, const MacIndex& index) const {
   try {
-    const ExactValue product = multiplier_.exact_product(a, b, product_.draw(index, index.k));
+    const ExactValue product =
+        multiplier_.exact_product(a, b, product_.draw(index.m, index.n, index.k));
     MacOutcome outcome;
     outcome.product = display_value(product);
     outcome.counts =
         product.kind == ValueKind::Finite && product.magnitude != 0 && std::isfinite(acc);
-    outcome.sum = adder_.add_exactly(acc, product, first_.draw(index, index.k));
+    outcome.sum = adder_.add_exactly(acc, product, first_.draw(index.m, index.n, index.k));
     return outcome;
   } catch (const Error& error) {
     rethrow(error, index);
@@ -85,7 +66,7 @@ MacOutcome ExactMac::observed_step(double acc, double a, double b, const MacInde
 
 double ExactMac::add(double total, double sum, const MacIndex& index, std::int64_t chunk) const {
   try {
-    return second_adder_.add(total, sum, second_.draw(index, chunk)).value;
+    return second_adder_.add(total, sum, second_.draw(index.m, index.n, chunk)).value;
   } catch (const Error& error) {
     rethrow(error, index);
   }

@@ -1,12 +1,11 @@
 #pragma once
 
 #include <cstdint>
-#include <vector>
 
 #include "models/array/pe/fold.h"
+#include "models/array/pe/random_rows.h"
 #include "models/numerics/gemm.h"
 #include "models/numerics/mac_stepper.h"
-#include "models/numerics/random.h"
 #include "models/numerics/reference.h"
 
 namespace narrowmac {
@@ -36,18 +35,10 @@ class ExactMac {
   [[nodiscard]] double start(std::int64_t m, std::int64_t n) const;
 
  private:
-  /// Of one level: a key per row, and the bits drawn.
-  struct Random {
-    std::vector<RandomRowKey> keys;
-    int bits = 0;
-    [[nodiscard]] std::uint32_t draw(const MacIndex& index, std::int64_t step) const;
-  };
-  [[nodiscard]] Random random_of(RandomLevel level, int bits) const;
-
   GemmProblem problem_;
   Adder adder_, second_adder_;
   Multiplier multiplier_;
-  Random first_, second_, product_;
+  RandomRows first_, second_, product_;
 };
 
 }  // namespace narrowmac

@@ -5,6 +5,7 @@
 #include <iterator>
 
 #include "models/array/pe/exact_grid.h"
+#include "models/array/pe/skew.h"
 #include "models/design/error.h"
 #include "models/numerics/kernel_directed.h"
 #include "models/numerics/operand_range.h"
@@ -35,16 +36,21 @@ std::vector<T> scaled_copy(const OperandView& view, int exponent) {
   return values;
 }
 
-bool is_random(const LevelPlan& level) {
-  return level.rounding == LaneRounding::Directed && level.increment == LaneIncrement::Random;
+/// Random bits that a level draws in its lanes.
+template <typename T>
+int random_bits(const LaneStep<T>& step) {
+  const bool draws =
+      step.rounding == LaneRounding::Directed && step.increment == LaneIncrement::Random;
+  return draws ? step.random_bits : 0;
+}
+
+template <typename T>
+LaneStep<T> second_step(const GemmProblem& problem, const GemmPlan& plan) {
+  if (!problem.order.chunk) return {};
+  return step_of<T>(problem.order.chunk->accumulator, plan.second, plan);
 }
 
 }  // namespace
-
-template <typename T>
-bool LaneGrid<T>::can(const GemmPlan& plan) {
-  return !is_random(plan.first) && !is_random(plan.second);
-}
 
 template <typename T>
 LaneGrid<T>::LaneGrid(const GemmProblem& problem, const ArrayDesign& array, const GemmPlan& plan)
@@ -54,6 +60,7 @@ LaneGrid<T>::LaneGrid(const GemmProblem& problem, const ArrayDesign& array, cons
       infinite_results_(plan.infinite_results),
       unscale_(std::ldexp(1.0, -scale_of(plan))),
       first_(step_of<T>(problem.mac.accumulator, plan.first, plan)),
+      second_(second_step<T>(problem, plan)),
       kernel_(select_plane_kernel<T>(first_)),
       chunk_length_(problem.order.chunk ? problem.order.chunk->length : 0),
       a_(dense_copy<T>(problem.a)),
@@ -66,9 +73,10 @@ LaneGrid<T>::LaneGrid(const GemmProblem& problem, const ArrayDesign& array, cons
       planes_(3 + sum_registers(array)),
       storage_(planes_ * plane_),
       // A psum passes an idle row unchanged: -0 leaves every sum as it is, rounding down +0 does.
-      idle_(first_.increment == LaneIncrement::Negative ? T{0} : T{-0.0}) {
+      idle_(first_.increment == LaneIncrement::Negative ? T{0} : T{-0.0}),
+      random_(problem, array, random_bits(first_), stride_, sum_registers(array)),
+      second_random_(problem, RandomLevel::SecondAccumulator, random_bits(second_)) {
   if (problem.order.chunk) {
-    second_ = step_of<T>(problem.order.chunk->accumulator, plan.second, plan);
     add_ = second_.rounding == LaneRounding::Directed ? select_directed_add<T>() : select_add<T>();
   }
   std::fill_n(storage_.data(), planes_ * plane_, T{0});
@@ -80,20 +88,13 @@ LaneGrid<T>::LaneGrid(const GemmProblem& problem, const ArrayDesign& array, cons
   const std::int64_t most = round_up(std::max(array.rows, array.columns), kPlaneLanes<T>);
   leaving_sums_ = LaneBuffer<T>(most);
   leaving_totals_ = LaneBuffer<T>(most);
+  leaving_columns_ = LaneBuffer<LaneWord<T>>(most);
+  leaving_steps_ = LaneBuffer<LaneWord<T>>(most);
   std::fill_n(leaving_sums_.data(), most, T{0});
   std::fill_n(leaving_totals_.data(), most, T{0});
+  std::fill_n(leaving_columns_.data(), most, LaneWord<T>{0});
+  std::fill_n(leaving_steps_.data(), most, LaneWord<T>{0});
   leaving_.reserve(static_cast<std::size_t>(most));
-}
-
-/// The streamed elements that enter an array whose lane i is i * delay + offset clocks behind:
-/// calls use(lane, element) for lanes first .. end - 1 that have one.
-template <typename Use>
-void for_lanes(std::int64_t clock, std::int64_t delay, std::int64_t streamed, std::int64_t lanes,
-               const Use& use) {
-  const std::int64_t late = clock - streamed + 1;
-  const std::int64_t first = late <= 0 ? 0 : (late + delay - 1) / delay;
-  const std::int64_t end = clock < 0 ? 0 : std::min(lanes, clock / delay + 1);
-  for (std::int64_t lane = first; lane < end; ++lane) use(lane, clock - lane * delay);
 }
 
 template <typename T>
@@ -112,10 +113,12 @@ void LaneGrid<T>::step(const FoldSequence& folds, std::int64_t clock) {
       move_stationary(active, clock);
       feed_stream(active, clock);
     }
+    if (!random_.empty()) random_.feed(active, clock, clock % stage);
   }
   {
     const LaneDirection direction(first_.rounding, first_.increment);
-    const PlaneClock<T> planes{west_, north_, sums_, stride_, fold.height, columns_};
+    PlaneClock<T> planes{west_, north_, sums_, stride_, fold.height, columns_, {}};
+    if (!random_.empty()) planes.random = random_.at_stage(clock % stage);
     fold.output_stationary() ? kernel_.output_stationary(first_, planes)
                              : kernel_.operand_stationary(first_, planes);
   }
@@ -253,13 +256,30 @@ void LaneGrid<T>::add_to_totals(std::int64_t chunk) {
   if (leaving_.empty()) return;
   T* totals = leaving_totals_.data();
   for (std::size_t i = 0; i < leaving_.size(); ++i) totals[i] = out_[leaving_[i]];
-  TileWork<T> work;
-  work.sums = leaving_sums_.data();
-  work.totals = totals;
-  const std::int64_t count = round_up(std::ssize(leaving_), kPlaneLanes<T>);
+  const auto count = static_cast<int>(round_up(std::ssize(leaving_), kPlaneLanes<T>));
   const LaneDirection direction(second_.rounding, second_.increment);
-  add_(first_, second_, work, 1, static_cast<int>(count), chunk);
+  if (second_random_.bits() > 0) {
+    add_at_random(count, chunk);
+  } else {
+    TileWork<T> work;
+    work.sums = leaving_sums_.data();
+    work.totals = totals;
+    add_(first_, second_, work, 1, count, chunk);
+  }
   for (std::size_t i = 0; i < leaving_.size(); ++i) out_[leaving_[i]] = totals[i];
+}
+
+template <typename T>
+void LaneGrid<T>::add_at_random(int count, std::int64_t chunk) {
+  for (std::size_t i = 0; i < leaving_.size(); ++i) {
+    const auto out = static_cast<std::int64_t>(leaving_[i]);
+    const std::int64_t m = out / shape_.n;
+    leaving_columns_.data()[i] = second_random_.column_word(m, out % shape_.n);
+    leaving_steps_.data()[i] = second_random_.step_word(m, chunk);
+  }
+  kernel_.add_at_random(second_,
+                        {leaving_sums_.data(), leaving_totals_.data(), leaving_columns_.data(),
+                         leaving_steps_.data(), second_random_.field(chunk), count});
 }
 
 template <typename T>
@@ -299,10 +319,10 @@ std::unique_ptr<PeGrid> make_pe_grid(const GemmProblem& problem, const ArrayDesi
     throw Error("the GEMM's order of accumulation is not the one of its MAC and its array");
   }
   const GemmPlan plan = plan_of(problem);
-  if (plan.lane == GemmPlan::Lane::Float32 && LaneGrid<float>::can(plan)) {
+  if (plan.lane == GemmPlan::Lane::Float32) {
     return std::make_unique<LaneGrid<float>>(problem, array, plan);
   }
-  if (plan.lane == GemmPlan::Lane::Float64 && LaneGrid<double>::can(plan)) {
+  if (plan.lane == GemmPlan::Lane::Float64) {
     return std::make_unique<LaneGrid<double>>(problem, array, plan);
   }
   return make_exact_grid(problem, array);

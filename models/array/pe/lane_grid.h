@@ -5,6 +5,7 @@
 
 #include "models/array/pe/pe_grid.h"
 #include "models/array/pe/plane_kernel.h"
+#include "models/array/pe/random_planes.h"
 #include "models/numerics/lane_operands.h"
 #include "models/numerics/plan.h"
 
@@ -17,8 +18,6 @@ class LaneGrid final : public PeGrid {
  public:
   LaneGrid(const GemmProblem& problem, const ArrayDesign& array, const GemmPlan& plan);
   void write(const OutputView& out) const override;
-  /// Stochastic rounding needs random words in every PE: not in lanes.
-  static bool can(const GemmPlan& plan);
 
  protected:
   void step(const FoldSequence& folds, std::int64_t clock) override;
@@ -32,6 +31,7 @@ class LaneGrid final : public PeGrid {
   void end_diagonal(const Fold& fold, std::int64_t k, std::int64_t j, std::int64_t diagonal);
   void leave(const ActiveFold& active, std::int64_t clock);
   void add_to_totals(std::int64_t chunk);
+  void add_at_random(int count, std::int64_t chunk);
   void store_row(const OutputView& out, std::int64_t m) const;
 
   const GemmProblem& problem_;
@@ -55,7 +55,10 @@ class LaneGrid final : public PeGrid {
   T* next_;        ///< ws, is: the next fold's stationary operand
   T* sums_;        ///< of the clock's stage
   T* first_sums_;  ///< os: a plane per sum that a PE interleaves; else per stage of the adder
+  RandomPlanes<T> random_;
+  RandomRows second_random_;
   LaneBuffer<T> leaving_sums_, leaving_totals_;
+  LaneBuffer<LaneWord<T>> leaving_columns_, leaving_steps_;
   std::vector<std::size_t> leaving_;  ///< outputs that the two above belong to
 };
 
