@@ -109,11 +109,19 @@ AccumulationOrder accumulation_order(const MacDesign& mac) {
   }
   AccumulationOrder order;
   order.chunk = mac.chunk;
+  order.dot = mac.dot;
+  order.exact = mac.exact;
   return order;
 }
 
 AccumulationOrder accumulation_order(const MacDesign& mac, const ArrayDesign& array) {
   if (array.dataflow == Dataflow::OutputStationary) return accumulation_order(mac);
+  if (mac.dot || mac.exact) {
+    throw Error(fmt::format(
+        "order '{}' on an array with dataflow '{}': a sum stays in its PE only under 'os'; use "
+        "dataflow 'os', or order 'sequential' or 'chunk'",
+        to_string(mac.order()), to_string(array.dataflow)));
+  }
   AccumulationOrder order;
   if (!is_buffered(array)) return order;  // the psum re-enters at the top: sequential
   if (!mac.chunk) {
@@ -162,7 +170,7 @@ std::vector<std::string> warnings(const MacDesign& mac, const ArrayDesign& array
         "at the top, so the sum is sequential",
         to_string(array.dataflow)));
   }
-  if (is_buffered(array) && !mac.chunk) {
+  if (is_buffered(array) && mac.order() == MacOrder::Sequential) {
     found.push_back(fmt::format(
         "without [mac.chunk] this '{}' array of {} rows adds at most {} products: there is no "
         "second accumulator for the sums of several folds",

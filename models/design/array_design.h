@@ -65,7 +65,9 @@ struct ArrayDesign {
 
 /// The order in which the K products of one output are added: the MAC's and the array's together.
 struct AccumulationOrder {
-  std::optional<Chunk> chunk;  ///< absent: sequential
+  std::optional<Chunk> chunk;  ///< at most one of chunk, dot and exact; none: sequential
+  std::optional<Dot> dot;
+  bool exact = false;
   /// Longest sum that the order is defined for (a buffered array without a second accumulator adds
   /// one fold only); a GEMM with larger K is refused with a reason.
   std::int64_t max_length = std::numeric_limits<std::int64_t>::max();
@@ -74,7 +76,7 @@ struct AccumulationOrder {
 
 /// The one place that knows how MAC and array together decide the order of accumulation.
 /// Throws Error if they contradict each other (chunk length other than the row count under buffered
-/// ws or is).
+/// ws or is; dot or exact under ws or is).
 AccumulationOrder accumulation_order(const MacDesign& mac, const ArrayDesign& array);
 /// The order of the MAC alone: what an output-stationary array does.
 AccumulationOrder accumulation_order(const MacDesign& mac);

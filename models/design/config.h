@@ -88,9 +88,10 @@ struct Operands {
 /// Reads `[mac]`. `inherited` (a pass's table over [mac]) supplies what the table leaves out;
 /// `operands` makes setting a or b an error. `chunk = false` stands for "no chunk" and removes an
 /// inherited one. A table that overrides `accumulator` alone leaves an inherited chunk's
-/// accumulator as it was. Rounding, random_bits, overflow and subnormals of an inherited chunk
-/// follow the table's own first level where they equalled the inherited first level's, and stay
-/// otherwise. The caller reads what else the table may hold and then calls reject_unknown().
+/// accumulator as it was. So does `dot = false` for a dot; `order`, or a table of its own, replaces
+/// an inherited order. Rounding, random_bits, overflow and subnormals of an inherited chunk follow
+/// the table's own first level where they equalled the inherited first level's, and stay otherwise.
+/// The caller reads what else the table may hold and then calls reject_unknown().
 MacDesign parse_mac(const ConfigTable& table, const MacDesign* inherited = nullptr,
                     const Operands* operands = nullptr);
 ArrayDesign parse_array(const ConfigTable& root);  ///< reads [array] and [memory] of a root table

@@ -6,8 +6,8 @@ namespace narrowmac {
 namespace {
 
 const std::vector<std::string>& rounding_names() {
-  static const std::vector<std::string> names = {"nearest-even", "nearest-away", "toward-zero",
-                                                 "down", "stochastic"};
+  static const std::vector<std::string> names = {
+      "nearest-even", "nearest-away", "toward-zero", "down", "stochastic", "truncate-aligned"};
   return names;
 }
 
@@ -87,6 +87,20 @@ int read_random_bits(const ConfigTable& table, bool stochastic, int inherited) {
   return static_cast<int>(table.integer_or("random_bits", inherited, 1, 24));
 }
 
+/// guard_bits of a table, by the same rule.
+int read_guard_bits(const ConfigTable& table, RoundingMode mode, int inherited) {
+  if (mode == RoundingMode::TruncateAligned) {
+    return static_cast<int>(table.integer_or("guard_bits", inherited, 0, kMaxGuardBits));
+  }
+  if (table.has("guard_bits")) {
+    throw table.error("guard_bits",
+                      fmt::format("is set, but the rounding is '{}'; accepted with rounding = "
+                                  "\"truncate-aligned\"",
+                                  to_string(mode)));
+  }
+  return 0;
+}
+
 /// The keys that an accumulator's table holds beside its format. `inherited` supplies what is left
 /// out; without one the defaults do.
 Conversion read_accumulator(const ConfigTable& table, const Conversion* inherited,
@@ -103,6 +117,17 @@ Conversion read_accumulator(const ConfigTable& table, const Conversion* inherite
   }
   result.rounding.mode = read_mode(
       table, "rounding", inherited ? inherited->rounding.mode : RoundingMode::NearestEven);
+  const bool aligned = result.rounding.mode == RoundingMode::TruncateAligned;
+  if (aligned && !result.format.is_float()) {
+    throw table.error(
+        "rounding", fmt::format("{}'truncate-aligned' is for floats, but the accumulator is "
+                                "'{}'; accepted: nearest-even, nearest-away, toward-zero, down, "
+                                "stochastic",
+                                table.has("rounding") ? "" : "must be set, because the inherited ",
+                                result.format.to_string()));
+  }
+  result.rounding.guard_bits =
+      read_guard_bits(table, result.rounding.mode, inherited ? inherited->rounding.guard_bits : 0);
   result.overflow =
       read_overflow(table, result.format,
                     inherited ? std::optional<Overflow>(inherited->overflow) : std::nullopt);
@@ -139,6 +164,11 @@ std::optional<Conversion> read_product(const ConfigTable& table, const MacDesign
     return product;
   }
   product->rounding.mode = read_mode(table, "product_rounding", product->rounding.mode);
+  if (product->rounding.mode == RoundingMode::TruncateAligned) {
+    throw table.error("product_rounding",
+                      "found \"truncate-aligned\", which aligns the addends of a sum; accepted: "
+                      "nearest-even, nearest-away, toward-zero, down, stochastic");
+  }
   product->overflow = product_overflow(accumulator.overflow, product->format);
   product->subnormals = accumulator.subnormals;
   return product;
@@ -186,6 +216,69 @@ std::optional<Chunk> read_chunk(const ConfigTable& table, const MacDesign* inher
   return chunk;
 }
 
+std::optional<Dot> read_dot(const ConfigTable& table, const MacDesign* inherited) {
+  const Dot* old = inherited != nullptr && inherited->dot ? &*inherited->dot : nullptr;
+  if (!table.has("dot")) return old != nullptr ? std::optional<Dot>(*old) : std::nullopt;
+  if (table.is_boolean("dot")) {
+    if (table.boolean("dot")) throw table.error("dot", "found true; accepted: false, or a table");
+    return std::nullopt;
+  }
+  const ConfigTable own = table.table("dot");
+  Dot dot = old != nullptr ? *old : Dot();
+  if (old == nullptr || own.has("terms")) dot.terms = own.integer("terms", 1, kMaxDotTerms);
+  if (old == nullptr || own.has("fraction_bits")) {
+    dot.fraction_bits = static_cast<int>(own.integer("fraction_bits", 0, kMaxDotFractionBits));
+  }
+  if (own.has("accumulator")) {
+    dot.accumulator =
+        static_cast<DotAccumulator>(own.choice("accumulator", {"aligned", "separate"}));
+  }
+  if (own.has("alignment")) {
+    dot.alignment =
+        static_cast<Alignment>(own.choice("alignment", {"toward-zero", "down", "nearest-even"}));
+  }
+  return dot;
+}
+
+/// The order that a table's own tables speak of; none if it has none.
+std::optional<MacOrder> order_of_tables(const ConfigTable& table) {
+  const bool chunk = table.is_table("chunk");
+  const bool dot = table.is_table("dot");
+  if (chunk && dot) {
+    throw table.error("dot", "cannot stand beside a chunk; accepted: one of [chunk] and [dot]");
+  }
+  if (chunk) return MacOrder::Chunk;
+  if (dot) return MacOrder::Dot;
+  return std::nullopt;
+}
+
+/// `order` if it is set, else what the table's own tables say, else what is inherited.
+MacOrder read_order(const ConfigTable& table, const MacDesign* inherited) {
+  const std::optional<MacOrder> own = order_of_tables(table);
+  if (!table.has("order")) {
+    if (own) return *own;
+    const MacOrder old = inherited != nullptr ? inherited->order() : MacOrder::Sequential;
+    const bool removed = (old == MacOrder::Chunk && table.is_boolean("chunk")) ||
+                         (old == MacOrder::Dot && table.is_boolean("dot"));
+    return removed ? MacOrder::Sequential : old;
+  }
+  const auto order =
+      static_cast<MacOrder>(table.choice("order", {"sequential", "chunk", "dot", "exact"}));
+  if (own && *own != order) {
+    throw table.error("order", fmt::format("found \"{}\", but there is a table [{}]; accepted "
+                                           "with it: \"{}\"",
+                                           to_string(order), to_string(*own), to_string(*own)));
+  }
+  const bool needs_table = order == MacOrder::Chunk || order == MacOrder::Dot;
+  const bool inherits =
+      inherited != nullptr && inherited->order() == order && !table.is_boolean(to_string(order));
+  if (needs_table && !own && !inherits) {
+    throw table.error("order", fmt::format("found \"{}\", which needs a table [{}] beside it",
+                                           to_string(order), to_string(order)));
+  }
+  return order;
+}
+
 NumberFormat read_operand(const ConfigTable& table, std::string_view key,
                           const NumberFormat* inherited, const NumberFormat* given) {
   if (given != nullptr) {
@@ -227,7 +320,14 @@ MacDesign parse_mac(const ConfigTable& table, const MacDesign* inherited,
   mac.accumulator.rounding.random_bits = sum ? bits : 0;
   if (mac.product) mac.product->rounding.random_bits = product ? bits : 0;
 
-  mac.chunk = read_chunk(table, inherited, mac.accumulator);
+  const MacOrder order = read_order(table, inherited);
+  // Read in any case: `chunk = false` is a key like others. What the order has no use for is
+  // inherited at most.
+  if (order == MacOrder::Chunk || table.has("chunk")) {
+    mac.chunk = read_chunk(table, inherited, mac.accumulator);
+  }
+  if (order == MacOrder::Dot || table.has("dot")) mac.dot = read_dot(table, inherited);
+  mac.exact = order == MacOrder::Exact;
   try {
     validate(mac);
   } catch (const Error& failure) {

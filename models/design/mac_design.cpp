@@ -66,6 +66,58 @@ void validate_conversion(const Conversion& conversion, std::string_view role) {
     throw Error(fmt::format(
         "{}: random_bits = {} without rounding 'stochastic', which alone uses it", role, bits));
   }
+  const bool aligned = conversion.rounding.mode == RoundingMode::TruncateAligned;
+  const int guard = conversion.rounding.guard_bits;
+  if (aligned && !format.is_float()) {
+    throw Error(
+        fmt::format("{} '{}': rounding 'truncate-aligned' is for floats, since fixed point has "
+                    "nothing to align; accepted: nearest-even, nearest-away, toward-zero, down, "
+                    "stochastic",
+                    role, name));
+  }
+  if (aligned ? guard < 0 || guard > kMaxGuardBits : guard != 0) {
+    throw Error(
+        fmt::format("{}: guard_bits = {}; accepted: 0..{} with rounding "
+                    "'truncate-aligned', otherwise 0",
+                    role, guard, kMaxGuardBits));
+  }
+}
+
+void validate_dot(const MacDesign& mac) {
+  const Dot& dot = *mac.dot;
+  if (mac.chunk) {
+    throw Error(
+        "a MAC has either a chunk or a dot, not both; accepted: one of [mac.chunk] and "
+        "[mac.dot]");
+  }
+  if (dot.terms < 1 || dot.terms > kMaxDotTerms) {
+    throw Error(fmt::format("dot terms = {}; accepted: 1..{}", dot.terms, kMaxDotTerms));
+  }
+  if (dot.fraction_bits < 0 || dot.fraction_bits > kMaxDotFractionBits) {
+    throw Error(fmt::format("dot fraction_bits = {}; accepted: 0..{}", dot.fraction_bits,
+                            kMaxDotFractionBits));
+  }
+  for (const NumberFormat& operand : {mac.a, mac.b}) {
+    if (operand.is_float()) continue;
+    throw Error(
+        fmt::format("a dot aligns its products by their exponents, so it needs float "
+                    "operands; found '{}'",
+                    operand.to_string()));
+  }
+  if (mac.product) {
+    throw Error(fmt::format("a dot adds exact products; found product '{}'; accepted: exact",
+                            mac.product->format.to_string()));
+  }
+}
+
+/// What order 'dot' and 'exact' ask of the rounding: they round a sum, not two addends.
+void validate_group_rounding(const MacDesign& mac) {
+  if (mac.accumulator.rounding.mode != RoundingMode::TruncateAligned) return;
+  throw Error(
+      fmt::format("order '{}' cannot round by 'truncate-aligned', which aligns the two addends of "
+                  "one addition; accepted: nearest-even, nearest-away, toward-zero, down, "
+                  "stochastic",
+                  to_string(mac.order())));
 }
 
 void warn_about(const MacDesign& mac, const NumberFormat& format, std::string_view role,
@@ -87,8 +139,14 @@ void warn_about(const MacDesign& mac, const NumberFormat& format, std::string_vi
 }
 
 std::string describe_rounding(const Rounding& rounding) {
-  if (rounding.mode != RoundingMode::Stochastic) return std::string(to_string(rounding.mode));
-  return fmt::format("stochastic({} bits)", rounding.random_bits);
+  if (rounding.mode == RoundingMode::Stochastic) {
+    return fmt::format("stochastic({} bits)", rounding.random_bits);
+  }
+  if (rounding.mode == RoundingMode::TruncateAligned) {
+    return fmt::format("truncate-aligned({} guard bit{})", rounding.guard_bits,
+                       rounding.guard_bits == 1 ? "" : "s");
+  }
+  return std::string(to_string(rounding.mode));
 }
 
 /// "e6m9 nearest-even", with what differs from the defaults of the family.
@@ -102,6 +160,13 @@ std::string describe_conversion(const Conversion& conversion) {
   return text;
 }
 
+/// "dot of 4 at 13 fraction bits toward-zero", and "separate" where the accumulator is.
+std::string describe_dot(const Dot& dot) {
+  return fmt::format("dot of {} at {} fraction bit{} {}{}", dot.terms, dot.fraction_bits,
+                     dot.fraction_bits == 1 ? "" : "s", to_string(dot.alignment),
+                     dot.accumulator == DotAccumulator::Separate ? ", accumulator separate" : "");
+}
+
 bool same_rules(const Conversion& left, const Conversion& right) {
   return left.rounding == right.rounding && left.overflow == right.overflow &&
          left.subnormals == right.subnormals;
@@ -110,6 +175,9 @@ bool same_rules(const Conversion& left, const Conversion& right) {
 std::string rules_to_toml(const Conversion& conversion, int random_bits) {
   std::string text = fmt::format("rounding = \"{}\"\n", to_string(conversion.rounding.mode));
   if (random_bits != 0) text += fmt::format("random_bits = {}\n", random_bits);
+  if (conversion.rounding.mode == RoundingMode::TruncateAligned) {
+    text += fmt::format("guard_bits = {}\n", conversion.rounding.guard_bits);
+  }
   text += fmt::format("overflow = \"{}\"\nsubnormals = {}\n", to_string(conversion.overflow),
                       conversion.subnormals);
   return text;
@@ -129,8 +197,46 @@ std::string_view to_string(RoundingMode mode) {
       return "down";
     case RoundingMode::Stochastic:
       return "stochastic";
+    case RoundingMode::TruncateAligned:
+      return "truncate-aligned";
   }
   return "";
+}
+
+std::string_view to_string(DotAccumulator accumulator) {
+  return accumulator == DotAccumulator::Aligned ? "aligned" : "separate";
+}
+
+std::string_view to_string(Alignment alignment) {
+  switch (alignment) {
+    case Alignment::TowardZero:
+      return "toward-zero";
+    case Alignment::Down:
+      return "down";
+    case Alignment::NearestEven:
+      return "nearest-even";
+  }
+  return "";
+}
+
+std::string_view to_string(MacOrder order) {
+  switch (order) {
+    case MacOrder::Sequential:
+      return "sequential";
+    case MacOrder::Chunk:
+      return "chunk";
+    case MacOrder::Dot:
+      return "dot";
+    case MacOrder::Exact:
+      return "exact";
+  }
+  return "";
+}
+
+MacOrder MacDesign::order() const {
+  if (exact) return MacOrder::Exact;
+  if (dot) return MacOrder::Dot;
+  return chunk ? MacOrder::Chunk : MacOrder::Sequential;
 }
 
 std::string_view to_string(Overflow overflow) {
@@ -163,7 +269,20 @@ void validate(const MacDesign& mac) {
   (void)NumberFormat::parse(mac.a.to_string());
   (void)NumberFormat::parse(mac.b.to_string());
   validate_conversion(mac.accumulator, "accumulator");
-  if (mac.product) validate_conversion(*mac.product, "product");
+  if (mac.product) {
+    validate_conversion(*mac.product, "product");
+    if (mac.product->rounding.mode == RoundingMode::TruncateAligned) {
+      throw Error(
+          "product: rounding 'truncate-aligned' is for sums; accepted: nearest-even, "
+          "nearest-away, toward-zero, down, stochastic");
+    }
+  }
+  if (mac.exact && (mac.chunk || mac.dot)) {
+    throw Error(fmt::format("order 'exact' adds all products in one sum; found a {} beside it",
+                            mac.chunk ? "chunk" : "dot"));
+  }
+  if (mac.dot) validate_dot(mac);
+  if (mac.dot || mac.exact) validate_group_rounding(mac);
   if (!mac.chunk) return;
   validate_conversion(mac.chunk->accumulator, "chunk accumulator");
   if (mac.chunk->length < 0) {
@@ -187,6 +306,8 @@ std::string describe(const MacDesign& mac) {
   std::string text = fmt::format("{} x {} -> ", mac.a.to_string(), mac.b.to_string());
   if (mac.product) text += fmt::format("product {} -> ", describe_conversion(*mac.product));
   text += describe_conversion(mac.accumulator);
+  if (mac.exact) return text + ", exact";
+  if (mac.dot) return text + ", " + describe_dot(*mac.dot);
   if (!mac.chunk) return text;
   const Conversion& second = mac.chunk->accumulator;
   const std::string length =
@@ -209,6 +330,13 @@ std::string to_toml(const MacDesign& mac, std::string_view table_name) {
   }
   text += fmt::format("accumulator = \"{}\"\n", mac.accumulator.format.to_string());
   text += rules_to_toml(mac.accumulator, random_bits);
+  if (mac.exact) text += "order = \"exact\"\n";
+  if (mac.dot) {
+    text += fmt::format(
+        "\n[{}.dot]\nterms = {}\nfraction_bits = {}\naccumulator = \"{}\"\nalignment = \"{}\"\n",
+        table_name, mac.dot->terms, mac.dot->fraction_bits, to_string(mac.dot->accumulator),
+        to_string(mac.dot->alignment));
+  }
   if (!mac.chunk) return text;
   const Conversion& second = mac.chunk->accumulator;
   text += fmt::format("\n[{}.chunk]\n", table_name);

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "models/design/error.h"
+#include "models/numerics/exact_sum.h"
 
 namespace narrowmac {
 namespace {
@@ -53,6 +54,7 @@ bool rounds_up(const Rounding& rounding, bool negative, bool odd, const Dropped<
     case RoundingMode::NearestAway:
       return compare_with_half(dropped) >= 0;
     case RoundingMode::TowardZero:
+    case RoundingMode::TruncateAligned:
       return false;
     case RoundingMode::Down:
       return negative;
@@ -78,7 +80,8 @@ double scaled(bool negative, std::uint64_t significand, int exponent) {
 
 double overflowed_float(const RoundingTarget& target, bool negative) {
   const RoundingMode mode = target.conversion.rounding.mode;
-  const bool inward = mode == RoundingMode::TowardZero || (mode == RoundingMode::Down && !negative);
+  const bool inward = mode == RoundingMode::TowardZero || mode == RoundingMode::TruncateAligned ||
+                      (mode == RoundingMode::Down && !negative);
   if (inward || target.conversion.overflow == Overflow::Saturate) {
     return negative ? target.lowest_value : target.max_value;
   }
@@ -259,6 +262,35 @@ ExactValue add(const ExactValue& x, const ExactValue& y, RoundingMode mode) {
   return top_of(x) > top_of(y) ? add_far_apart(x, y) : add_far_apart(y, x);
 }
 
+/// x, finite, truncated toward zero to a multiple of 2^quantum. Zero keeps the sign.
+ExactValue truncate(ExactValue x, int quantum) {
+  const int shift = quantum - x.exponent;
+  if (shift <= 0 || x.magnitude == 0) return x;
+  x.magnitude = shift_left(x.magnitude, -shift);
+  x.exponent = quantum;
+  return x;
+}
+
+/// Both addends lose what lies below the larger one's last guard bit before they are added.
+StepOutcome add_aligned(const RoundingTarget& target, const ExactValue& acc,
+                        const ExactValue& addend) {
+  constexpr auto kMode = RoundingMode::TruncateAligned;
+  const ExactValue exact = add(acc, addend, kMode);
+  if (exact.kind != ValueKind::Finite) return round_to(target, exact, 0);
+  int top = target.min_exponent;
+  for (const ExactValue& x : {acc, addend}) {
+    if (x.magnitude != 0 && top_of(x) - 1 > top) top = top_of(x) - 1;
+  }
+  const int quantum = top - target.fraction_bits - target.conversion.rounding.guard_bits;
+  StepOutcome outcome =
+      round_to(target, add(truncate(acc, quantum), truncate(addend, quantum), kMode), 0);
+  // What the step lost is told against the sum of the addends as they came.
+  outcome.inexact = outcome.overflow || !equals(exact, outcome.value);
+  outcome.underflow =
+      outcome.inexact && !outcome.overflow && std::fabs(outcome.value) < target.smallest_normal;
+  return outcome;
+}
+
 }  // namespace
 
 ExactValue unpack(double x) {
@@ -329,6 +361,7 @@ StepOutcome round_double(const RoundingTarget& target, double x, std::uint32_t r
 StepOutcome add_and_round(const RoundingTarget& target, const ExactValue& acc,
                           const ExactValue& addend, std::uint32_t random) {
   const RoundingMode mode = target.conversion.rounding.mode;
+  if (mode == RoundingMode::TruncateAligned) return add_aligned(target, acc, addend);
   // Modulo 2^width only the low bits of a large multiple of the unit count; the sum is out of range
   // all the same.
   const bool beyond_wrap = target.conversion.overflow == Overflow::Wrap &&

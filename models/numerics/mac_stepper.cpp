@@ -34,7 +34,10 @@ PatternRounder::PatternRounder(const RoundingTarget& target)
   if (is_float_ && !target.conversion.subnormals) flushed_below_ = lowest_field_;
 }
 
-Adder::Adder(const Conversion& accumulator) : target_(accumulator), pattern_(target_) {
+Adder::Adder(const Conversion& accumulator)
+    : target_(accumulator),
+      pattern_(target_),
+      aligns_(accumulator.rounding.mode == RoundingMode::TruncateAligned) {
   // A float's rounding looks at Y + 1 <= 24 bits of the sum and at r <= 24 random ones: 53 hold two
   // more. Fixed point looks down to 2^-r of its unit, so the sum must not be too large.
   odd_limit_ = target_.is_float ? std::numeric_limits<double>::infinity()

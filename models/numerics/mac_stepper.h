@@ -50,6 +50,7 @@ class PatternRounder {
       case RoundingMode::NearestAway:
         return half;
       case RoundingMode::TowardZero:
+      case RoundingMode::TruncateAligned:
         return 0;
       case RoundingMode::Down:
         return negative ? 2 * half - 1 : 0;
@@ -84,6 +85,7 @@ class Adder {
   /// The same bits. Goes through double where that is proven to lose nothing: see add() in
   /// mac_stepper.cpp.
   [[nodiscard]] StepOutcome add(double acc, double addend, std::uint32_t random) const {
+    if (aligns_) return add_exactly(acc, unpack(addend), random);
     const double sum = acc + addend;
     // TwoSum (Knuth, TAOCP 2, 4.2.2): acc + addend = sum + error, exactly.
     const double addend_part = sum - acc;
@@ -102,6 +104,7 @@ class Adder {
 
   RoundingTarget target_;
   PatternRounder pattern_;
+  bool aligns_ = false;   ///< TruncateAligned
   double odd_limit_ = 0;  ///< sums below it keep two more bits in double than the rounding looks at
 };
 

@@ -243,6 +243,8 @@ class LaneProof {
   LanePlan levels_;
 };
 
+bool aligns(const Conversion& to) { return to.rounding.mode == RoundingMode::TruncateAligned; }
+
 }  // namespace
 
 GemmPlan make_plan(const PlanInput& input) {
@@ -254,6 +256,12 @@ GemmPlan make_plan(const PlanInput& input) {
     return plan;
   };
   if (input.shape.k == 0) return reference("no products");
+  if (input.order.dot) return reference("groups of products are aligned and added");
+  if (input.order.exact) return reference("all products are summed exactly");
+  if (aligns(input.mac.accumulator) ||
+      (input.order.chunk && aligns(input.order.chunk->accumulator))) {
+    return reference("the addends are aligned before they are added");
+  }
   if (input.mac.product) return reference("the product is rounded");
   if (input.starts_from_c0) return reference("the accumulator starts from C0");
   if (!input.a.finite || !input.b.finite) return reference("operands hold infinities or NaN");

@@ -9,6 +9,7 @@
 
 #include "models/design/error.h"
 #include "models/numerics/convert.h"
+#include "models/numerics/dot_unit.h"
 #include "models/numerics/mac_stepper.h"
 
 namespace narrowmac {
@@ -69,8 +70,11 @@ class Evaluator {
         second_adder_(problem.order.chunk ? problem.order.chunk->accumulator
                                           : problem.mac.accumulator),
         multiplier_(problem.mac),
+        target_(problem.mac.accumulator),
         length_(problem.shape().k),
-        chunk_length_(problem.order.chunk ? problem.order.chunk->length : 0) {}
+        chunk_length_(problem.order.chunk ? problem.order.chunk->length : 0) {
+    if (problem.order.dot) dot_.emplace(problem.mac, *problem.order.dot);
+  }
 
   /// Output (m, n) from its row of A and column of B. Throws Error naming m, n and k.
   double output(std::int64_t m, std::int64_t n, const double* a, const double* b,
@@ -94,6 +98,8 @@ class Evaluator {
   Adder adder_;
   Adder second_adder_;
   Multiplier multiplier_;
+  RoundingTarget target_;
+  std::optional<DotUnit> dot_;
   std::int64_t length_;
   std::int64_t chunk_length_;  ///< 0: sequential
 
@@ -166,6 +172,8 @@ class Evaluator {
   template <bool kCount>
   double accumulate(const OutputRandom& random, double start, const double* a, const double* b,
                     std::int64_t& k, GemmStatistics* statistics) const {
+    if (dot_) return accumulate_groups<kCount>(random, start, a, b, k, statistics);
+    if (problem_.order.exact) return sum_exactly<kCount>(random, start, a, b, k, statistics);
     if (chunk_length_ == 0) {
       double acc = start;
       for (; k < length_; ++k) acc = step<kCount>(random, acc, a[k], b[k], k, statistics);
@@ -179,6 +187,41 @@ class Evaluator {
       total = second_step<kCount>(random, total, acc, chunk, statistics);
     }
     return total;
+  }
+
+  template <bool kCount>
+  double accumulate_groups(const OutputRandom& random, double acc, const double* a, const double* b,
+                           std::int64_t& k, GemmStatistics* statistics) const {
+    const std::int64_t terms = problem_.order.dot->terms;
+    for (std::int64_t group = 0; k < length_; ++group) {
+      const std::int64_t count = std::min(terms, length_ - k);
+      const std::uint32_t bits =
+          draw(random.accumulator, random.accumulator_column, dot_->random_bits(), group);
+      const DotOutcome outcome = dot_->step(acc, a + k, b + k, count, bits, kCount);
+      if (kCount && outcome.counts) count_step(*statistics, acc, outcome.step);
+      acc = outcome.step.value;
+      k += count;
+    }
+    return acc;
+  }
+
+  template <bool kCount>
+  double sum_exactly(const OutputRandom& random, double start, const double* a, const double* b,
+                     std::int64_t& k, GemmStatistics* statistics) const {
+    if (length_ == 0) return start;
+    ExactTotal total;
+    for (; k < length_; ++k) {
+      const std::uint32_t bits =
+          draw(random.product, random.product_column, multiplier_.random_bits(), k);
+      total.add(multiplier_.exact_product(a[k], b[k], bits));
+    }
+    k = length_ - 1;
+    const bool counts = total.is_counted() && std::isfinite(start);
+    const std::uint32_t bits =
+        draw(random.accumulator, random.accumulator_column, adder_.random_bits(), k);
+    const StepOutcome outcome = total.round(target_, start, bits);
+    if (kCount && counts) count_step(*statistics, start, outcome);
+    return outcome.value;
   }
 
   void count_output(double start, double narrow, const double* a, const double* b,
@@ -233,6 +276,24 @@ StepOutcome mac_step(const MacDesign& mac, double acc, double a, double b, std::
 StepOutcome add_step(const Conversion& accumulator, double acc, double addend,
                      std::uint32_t random) {
   return Adder(accumulator).add_exactly(acc, unpack(addend), random);
+}
+
+DotOutcome dot_step(const MacDesign& mac, const Dot& dot, double acc, std::span<const double> a,
+                    std::span<const double> b, std::uint32_t random) {
+  return DotUnit(mac, dot).step(acc, a.data(), b.data(), static_cast<std::int64_t>(a.size()),
+                                random, true);
+}
+
+StepOutcome exact_step(const MacDesign& mac, double start, std::span<const double> a,
+                       std::span<const double> b, std::uint32_t random_sum,
+                       std::span<const std::uint32_t> random_products) {
+  const Multiplier multiplier(mac);
+  ExactTotal total;
+  for (std::size_t k = 0; k < a.size(); ++k) {
+    total.add(
+        multiplier.exact_product(a[k], b[k], random_products.empty() ? 0 : random_products[k]));
+  }
+  return total.round(RoundingTarget(mac.accumulator), start, random_sum);
 }
 
 std::vector<std::int64_t> observed_rows(const Observation& observation, std::int64_t rows) {

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
+#include <span>
 #include <vector>
 
 #include "models/design/mac_design.h"
@@ -28,6 +30,24 @@ StepOutcome mac_step(const MacDesign& mac, double acc, double a, double b,
 /// acc <- R(acc + addend), both finite values or specials: the second accumulator's step.
 StepOutcome add_step(const Conversion& accumulator, double acc, double addend,
                      std::uint32_t random = 0);
+
+/// What a dot unit made of one group, for statistics and for `explain`.
+struct DotOutcome {
+  StepOutcome step;     ///< against acc + the exact sum of the products
+  bool counts = false;  ///< a step of the statistics: all finite, the products' exact sum not zero
+  std::optional<int> quantum_exponent;  ///< terms were aligned to 2^this; none: nothing to align
+};
+
+/// One group of at most `terms` products (the rest is +0) in a dot unit, the definition.
+DotOutcome dot_step(const MacDesign& mac, const Dot& dot, double acc, std::span<const double> a,
+                    std::span<const double> b, std::uint32_t random = 0);
+/// The product of two finite floats as a dot unit adds it.
+double aligned_product(double a, double b, int quantum_exponent, Alignment alignment);
+/// R(start + the exact sum of all R_product(a * b)), one rounding: order `exact`. `random_products`
+/// has a word for each product, or is empty.
+StepOutcome exact_step(const MacDesign& mac, double start, std::span<const double> a,
+                       std::span<const double> b, std::uint32_t random_sum = 0,
+                       std::span<const std::uint32_t> random_products = {});
 
 /// The rows whose outputs an observation looks at: all of them, or, if `max_rows` is positive and
 /// below `rows`, one from each of max_rows equal parts, chosen by a fixed hash of the part's index.

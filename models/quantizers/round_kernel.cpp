@@ -251,6 +251,7 @@ std::int64_t RoundBlock(const RoundPlan& plan, const float* in, std::size_t coun
     case RoundingMode::NearestAway:
       return RoundMode<RoundingMode::NearestAway>(plan, in, count, out, first);
     case RoundingMode::TowardZero:
+    case RoundingMode::TruncateAligned:  // of one value there is nothing to align
       return RoundMode<RoundingMode::TowardZero>(plan, in, count, out, first);
     case RoundingMode::Down:
       return RoundMode<RoundingMode::Down>(plan, in, count, out, first);

@@ -21,7 +21,8 @@ double as_float_toward_zero(double value) {
 /// What a finite result beyond the maximum becomes, for positive and for negative ones.
 double overflow_result(const Conversion& to, bool negative) {
   const RoundingMode mode = to.rounding.mode;
-  const bool inward = mode == RoundingMode::TowardZero || (mode == RoundingMode::Down && !negative);
+  const bool inward = mode == RoundingMode::TowardZero || mode == RoundingMode::TruncateAligned ||
+                      (mode == RoundingMode::Down && !negative);
   if (to.overflow == Overflow::Saturate || inward) {
     return negative ? to.format.lowest_value() : as_float_toward_zero(to.format.max_value());
   }

@@ -54,9 +54,11 @@ ResultTable to_table(const ExplainedDotProduct& dot, bool show_inputs) {
                        {"a", "b", "exact_product", "addend", "before", "exact_sum", "after",
                         "before_bits", "exact_sum_bits", "after_bits", "bits_lost", "what"});
   for (const ExplainedStep& step : dot.steps) {
-    const bool product = step.level == 1;
-    const auto of_product = [product](double value) {
-      return product ? number_or_text(value) : Json();
+    const auto of_product = [&step](double value) {
+      return step.has_product ? number_or_text(value) : Json();
+    };
+    const auto of_sum = [&step](double value) {
+      return step.has_sum ? number_or_text(value) : Json();
     };
     const auto text = [](const std::string& value) { return value.empty() ? Json() : Json(value); };
     std::vector<Json> row = {Json(step.level), Json(step.k)};
@@ -64,11 +66,10 @@ ResultTable to_table(const ExplainedDotProduct& dot, bool show_inputs) {
       row.push_back(of_product(step.a_input));
       row.push_back(of_product(step.b_input));
     }
-    for (Json cell :
-         {of_product(step.a), of_product(step.b), text(step.exact_product),
-          number_or_text(step.addend), number_or_text(step.before), text(step.exact_sum),
-          number_or_text(step.after), Json(step.before_bits), text(step.exact_sum_bits),
-          Json(step.after_bits), Json(step.bits_lost), Json(step.what)}) {
+    for (Json cell : {of_product(step.a), of_product(step.b), text(step.exact_product),
+                      number_or_text(step.addend), of_sum(step.before), text(step.exact_sum),
+                      of_sum(step.after), text(step.before_bits), text(step.exact_sum_bits),
+                      text(step.after_bits), Json(step.bits_lost), Json(step.what)}) {
       row.push_back(std::move(cell));
     }
     table.rows.push_back(std::move(row));
@@ -106,7 +107,7 @@ std::string explain_json(const std::string& design, const ExplainedDotProduct& d
 bool any_rounded(const ExplainedDotProduct& dot) {
   for (const ExplainedStep& step : dot.steps) {
     const bool nan = std::isnan(step.a_input) || std::isnan(step.b_input);
-    if (step.level == 1 && !nan && (step.a != step.a_input || step.b != step.b_input)) return true;
+    if (step.has_product && !nan && (step.a != step.a_input || step.b != step.b_input)) return true;
   }
   return false;
 }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <span>
 
 #include "models/design/error.h"
 #include "models/numerics/convert.h"
@@ -87,6 +88,7 @@ class Tracer {
       : mac_(mac), order_(order), seed_(seed) {}
 
   ExplainedDotProduct trace(const std::vector<double>& a, const std::vector<double>& b) {
+    if (order_.dot || order_.exact) return trace_groups(a, b);
     const auto length = static_cast<std::int64_t>(a.size());
     const std::int64_t chunk = order_.chunk ? order_.chunk->length : length;
     double first = 0;
@@ -110,13 +112,129 @@ class Tracer {
   }
 
  private:
-  double multiply_and_add(std::int64_t k, double acc, double a, double b) {
+  /// Dot groups, or all products as one group.
+  ExplainedDotProduct trace_groups(const std::vector<double>& a, const std::vector<double>& b) {
+    const std::size_t size = order_.dot ? static_cast<std::size_t>(order_.dot->terms) : a.size();
+    double acc = 0;
+    for (std::size_t first = 0; first < a.size(); first += size) {
+      const std::size_t count = std::min(size, a.size() - first);
+      try {
+        acc = order_.dot ? add_group(first, acc, std::span(a).subspan(first, count),
+                                     std::span(b).subspan(first, count))
+                         : add_all(a, b);
+      } catch (const Error& error) {
+        throw Error(
+            fmt::format("in the sum of k = {} to {}: {}", first, first + count - 1, error.what()));
+      }
+    }
+    dot_.result = acc;
+    finish();
+    return std::move(dot_);
+  }
+
+  ExplainedStep input_step(std::int64_t k, double a, double b) const {
     ExplainedStep step;
     step.k = k;
     step.a_input = a;
     step.b_input = b;
     step.a = convert(a, mac_.operand_conversion(mac_.a));
     step.b = convert(b, mac_.operand_conversion(mac_.b));
+    return step;
+  }
+
+  /// A product that waits for the others of its sum.
+  Addend add_term(ExplainedStep step, std::uint32_t random, std::vector<double>& terms_a,
+                  std::vector<double>& terms_b) {
+    step.level = 0;
+    step.has_sum = false;
+    const Addend addend = product(step, random);
+    step.addend = addend.value;
+    step.what = addend.exact && !addend.exact->is_zero() ? "term" : "zero term";
+    if (!addend.exact) step.what = "infinity or NaN";
+    terms_a.push_back(step.a);
+    terms_b.push_back(step.b);
+    dot_.steps.push_back(std::move(step));
+    return addend;
+  }
+
+  double add_group(std::size_t first, double acc, std::span<const double> a,
+                   std::span<const double> b) {
+    const Dot& dot = *order_.dot;
+    const std::int64_t index = static_cast<std::int64_t>(first) / dot.terms;
+    std::vector<double> terms_a;
+    std::vector<double> terms_b;
+    const std::size_t first_row = dot_.steps.size();
+    for (std::size_t i = 0; i < a.size(); ++i) {
+      add_term(input_step(static_cast<std::int64_t>(first + i), a[i], b[i]), 0, terms_a, terms_b);
+    }
+    const std::uint32_t random =
+        random_of(mac_.accumulator.rounding, seed_, RandomLevel::Accumulator, index);
+    const DotOutcome outcome = dot_step(mac_, dot, acc, terms_a, terms_b, random);
+    ExactNumber sum;
+    bool finite = true;
+    for (std::size_t i = 0; i < terms_a.size(); ++i) {
+      finite = finite && std::isfinite(terms_a[i]) && std::isfinite(terms_b[i]);
+      if (!finite) continue;
+      sum = sum + ExactNumber(terms_a[i]) * ExactNumber(terms_b[i]);
+      if (outcome.quantum_exponent)
+        show_alignment(dot_.steps[first_row + i], *outcome.quantum_exponent);
+    }
+    return add_sum(index, acc, outcome.step,
+                   finite ? std::optional<ExactNumber>(sum) : std::nullopt);
+  }
+
+  /// A product as the other terms of its group see it.
+  void show_alignment(ExplainedStep& term, int quantum_exponent) const {
+    const ExactNumber exact = ExactNumber(term.a) * ExactNumber(term.b);
+    if (exact.is_zero()) return;
+    term.addend = aligned_product(term.a, term.b, quantum_exponent, order_.dot->alignment);
+    term.bits_lost = std::max(0, quantum_exponent - exact.lowest_bit());
+    if (term.addend == 0) {
+      term.what = "lost in alignment";
+    } else if (!(ExactNumber(term.addend) == exact)) {
+      term.what = "cut in alignment";
+    }
+  }
+
+  double add_all(std::span<const double> a, std::span<const double> b) {
+    std::vector<double> terms_a;
+    std::vector<double> terms_b;
+    std::vector<std::uint32_t> random_products;
+    ExactNumber sum;
+    bool finite = true;
+    for (std::size_t i = 0; i < a.size(); ++i) {
+      const auto k = static_cast<std::int64_t>(i);
+      random_products.push_back(
+          mac_.product ? random_of(mac_.product->rounding, seed_, RandomLevel::Product, k) : 0);
+      const Addend addend =
+          add_term(input_step(k, a[i], b[i]), random_products.back(), terms_a, terms_b);
+      finite = finite && addend.exact.has_value();
+      if (finite) sum = sum + *addend.exact;
+    }
+    const auto last = static_cast<std::int64_t>(a.size()) - 1;
+    const std::uint32_t random =
+        random_of(mac_.accumulator.rounding, seed_, RandomLevel::Accumulator, last);
+    const StepOutcome outcome = exact_step(mac_, 0, terms_a, terms_b, random, random_products);
+    return add_sum(last, 0, outcome, finite ? std::optional<ExactNumber>(sum) : std::nullopt);
+  }
+
+  /// The row of a group's or the exact sum. `sum` is that of the exact products; none: not finite.
+  double add_sum(std::int64_t k, double acc, const StepOutcome& outcome,
+                 const std::optional<ExactNumber>& sum) {
+    ExplainedStep step;
+    step.k = k;
+    step.has_product = false;
+    step.before = acc;
+    Addend addend;
+    addend.exact = sum;
+    addend.value = sum ? sum->to_double() : outcome.value;
+    judge(step, outcome, addend, mac_.accumulator.format, dot_);
+    dot_.steps.push_back(std::move(step));
+    return outcome.value;
+  }
+
+  double multiply_and_add(std::int64_t k, double acc, double a, double b) {
+    ExplainedStep step = input_step(k, a, b);
     step.before = acc;
     const std::uint32_t random_sum =
         random_of(mac_.accumulator.rounding, seed_, RandomLevel::Accumulator, k);
@@ -157,6 +275,7 @@ class Tracer {
     const Conversion& second = order_.chunk->accumulator;
     ExplainedStep step;
     step.level = 2;
+    step.has_product = false;
     step.k = index;
     step.before = acc;
     Addend addend;

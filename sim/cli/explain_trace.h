@@ -12,24 +12,30 @@ namespace narrowmac {
 
 /// One addition of a dot product, as `explain` shows it.
 struct ExplainedStep {
-  int level =
-      1;  ///< 1: a product into the accumulator; 2: a chunk's sum into the second accumulator
-  std::int64_t k = 0;  ///< index of the product or of the chunk
-  double a_input = 0;  ///< as given (level 1)
-  double a = 0;        ///< rounded to the operand format (level 1)
+  /// 0: a product on its way into a group or an exact sum; 1: a product, a group's or the exact sum
+  /// into the accumulator; 2: a chunk's sum into the second accumulator
+  int level = 1;
+  bool has_product = true;  ///< a, b and the product are meaningful
+  bool has_sum = true;      ///< before, exact_sum and after are
+  std::int64_t k = 0;       ///< index of the product, chunk or group; of the last product if exact
+  double a_input = 0;       ///< as given
+  double a = 0;             ///< rounded to the operand format
   double b_input = 0;
   double b = 0;
-  std::string exact_product;  ///< decimal (level 1)
-  double addend =
-      0;  ///< the product as rounded by the design, to the nearest double; or the chunk's sum
+  std::string exact_product;  ///< decimal
+  /// The product as rounded by the design or aligned in its group; or the sum of the chunk, the
+  /// group or all products. To the nearest double.
+  double addend = 0;
   double before = 0;
   std::string exact_sum;       ///< decimal, with "~" in front where 17 digits do not hold it
   std::string exact_sum_bits;  ///< binary
   double after = 0;
   std::string before_bits;  ///< the accumulator's significand in binary
   std::string after_bits;
-  std::int64_t bits_lost = 0;  ///< bit positions of the exact sum below the accumulator's last one
-  std::string what;            ///< exact, partial swamping, full swamping, overflow, underflow, ...
+  /// Bit positions of the exact sum below the accumulator's last one; of a product below the last
+  /// one of its group.
+  std::int64_t bits_lost = 0;
+  std::string what;  ///< exact, partial swamping, full swamping, overflow, underflow, ...
 };
 
 /// A whole dot product, with the counts of GemmStatistics.

@@ -35,10 +35,16 @@ void read_layer(const ConfigTable& table, const std::vector<std::string>& layers
   }
 }
 
-/// A design's tables without a and b, which a run file must not set, under any heading; and with
-/// `chunk = false` where there is none, since an enclosing table may have one.
+/// What a table says of its order beside its own tables, so that it inherits none.
+enum class OrderText : std::uint8_t {
+  None,     ///< the outermost table
+  NoChunk,  ///< `chunk = false` where there is none
+  Named,    ///< `order = ...`: some table of the file has a dot or is exact
+};
+
+/// A design's tables without a and b, which a run file must not set, under any heading.
 std::string tables_of(const MacDesign& mac, std::string_view name, std::string_view heading,
-                      bool inherits) {
+                      OrderText order) {
   const std::string text = to_toml(mac, name);
   std::string result(heading);
   std::size_t start = text.find('\n') + 1;
@@ -47,12 +53,34 @@ std::string tables_of(const MacDesign& mac, std::string_view name, std::string_v
     const std::size_t end = text.find('\n', start);
     const std::string line = text.substr(start, end - start);
     start = end + 1;
-    if (line.starts_with("[")) first_table = false;
+    if (line.starts_with("[") && first_table) {
+      first_table = false;
+      if (order == OrderText::Named) {  // a blank line lies before a table
+        result.insert(result.size() - 1, fmt::format("order = \"{}\"\n", to_string(mac.order())));
+      }
+    }
     if (first_table && (line.starts_with("a = ") || line.starts_with("b = "))) continue;
+    if (line.starts_with("order = ") && order == OrderText::Named) continue;
     result += line + "\n";
   }
-  if (inherits && !mac.chunk) result += "chunk = false\n";
+  if (order == OrderText::Named && first_table) {
+    result += fmt::format("order = \"{}\"\n", to_string(mac.order()));
+  }
+  if (order == OrderText::NoChunk && !mac.chunk) result += "chunk = false\n";
   return result;
+}
+
+/// Files without dots and exact sums say `chunk = false`, as they did before there were other
+/// orders: a run's name is a hash of this text.
+OrderText order_text(const RunConfig& config) {
+  const auto is_new = [](const MacDesign& mac) { return mac.dot || mac.exact; };
+  const MacAssignment& macs = config.training.macs;
+  bool any = is_new(*config.mac);
+  for (const Pass pass : kPasses) {
+    any = any || is_new(*macs.find("", pass));
+    for (const auto& [name, passes] : macs.layers()) any = any || is_new(*macs.find(name, pass));
+  }
+  return any ? OrderText::Named : OrderText::NoChunk;
 }
 
 }  // namespace
@@ -88,10 +116,11 @@ void read_macs(const ConfigTable& table, RunConfig& config) {
 std::string macs_to_toml(const RunConfig& config) {
   if (!config.mac) return "";
   const MacAssignment& macs = config.training.macs;
-  std::string text = tables_of(*config.mac, "mac", "[mac]\n", false);
+  const OrderText order = order_text(config);
+  std::string text = tables_of(*config.mac, "mac", "[mac]\n", OrderText::None);
   for (const Pass pass : kPasses) {
     const std::string name = fmt::format("mac.{}", to_string(pass));
-    text += "\n" + tables_of(*macs.find("", pass), name, fmt::format("[{}]\n", name), true);
+    text += "\n" + tables_of(*macs.find("", pass), name, fmt::format("[{}]\n", name), order);
   }
   for (const std::string& layer : gemm_layers(config.network)) {
     const auto entry = macs.layers().find(layer);
@@ -100,7 +129,7 @@ std::string macs_to_toml(const RunConfig& config) {
       if (!entry->second[static_cast<std::size_t>(pass)]) continue;
       const std::string heading =
           fmt::format("[[mac.layer]]\nname = \"{}\"\npass = \"{}\"\n", layer, to_string(pass));
-      text += "\n" + tables_of(*macs.find(layer, pass), "mac.layer", heading, true);
+      text += "\n" + tables_of(*macs.find(layer, pass), "mac.layer", heading, order);
     }
   }
   return text;

@@ -245,5 +245,22 @@ TEST(ArrayDesign, WarnsOfWhatHasNoEffectAndOfWhatCannotHoldSeveralFolds) {
       1U);
 }
 
+TEST(AccumulationOrderTest, DotAndExactStayInOnePe) {
+  MacDesign mac;
+  mac.dot = Dot{4, 13, DotAccumulator::Aligned, Alignment::TowardZero};
+  ArrayDesign array;
+  EXPECT_EQ(accumulation_order(mac, array).dot, mac.dot);
+  for (const Dataflow dataflow : {Dataflow::WeightStationary, Dataflow::InputStationary}) {
+    array.dataflow = dataflow;
+    EXPECT_NE(message_of([&] { (void)accumulation_order(mac, array); }).find("order 'dot'"),
+              std::string::npos);
+  }
+  mac.dot.reset();
+  mac.exact = true;
+  EXPECT_NE(message_of([&] { (void)accumulation_order(mac, array); }).find("order 'exact'"),
+            std::string::npos);
+  EXPECT_TRUE(accumulation_order(mac, ArrayDesign()).exact);
+}
+
 }  // namespace
 }  // namespace narrowmac

@@ -83,9 +83,9 @@ TEST(ParseMac, RandomBitsGoWithStochasticRounding) {
 
 TEST(ParseMac, WhatDoesNotExistIsRefusedWithWhatDoes) {
   const std::string base = kOperands + "accumulator = 'e6m9'\n";
-  EXPECT_EQ(refusal(base + "rounding = 'truncate-aligned'\n"),
-            "mac.toml:5: mac.rounding: found 'truncate-aligned'; accepted: nearest-even, "
-            "nearest-away, toward-zero, down, stochastic");
+  EXPECT_EQ(refusal(base + "rounding = 'upward'\n"),
+            "mac.toml:5: mac.rounding: found 'upward'; accepted: nearest-even, "
+            "nearest-away, toward-zero, down, stochastic, truncate-aligned");
   EXPECT_EQ(refusal(base + "overflow = 'clip'\n"),
             "mac.toml:5: mac.overflow: found 'clip'; accepted: infinity, saturate, wrap");
   EXPECT_EQ(refusal(base + "subnormals = 'no'\n"),
@@ -280,6 +280,99 @@ TEST(ParseArray, RefusesWhatNoArrayCouldBe) {
             "f:2: memory.dram_latency_cycles: found");
 }
 
+TEST(OrderTest, IsWhatTheTablesSayUnlessItIsNamed) {
+  const std::string head = kOperands + "accumulator = 'e6m9'\n";
+  const std::string dot = "[mac.dot]\nterms = 4\nfraction_bits = 13\n";
+  EXPECT_EQ(parse(head).order(), MacOrder::Sequential);
+  EXPECT_EQ(parse(head + "[mac.chunk]\nlength = 4\naccumulator = 'e6m9'\n").order(),
+            MacOrder::Chunk);
+  EXPECT_EQ(parse(head + dot).order(), MacOrder::Dot);
+  EXPECT_EQ(parse(head + "order = 'dot'\n" + dot).order(), MacOrder::Dot);
+  EXPECT_EQ(parse(head + "order = 'exact'\n").order(), MacOrder::Exact);
+  EXPECT_EQ(refusal(head + "order = 'exact'\n" + dot),
+            "mac.toml:5: mac.order: found \"exact\", but there is a table [dot]; accepted with it: "
+            "\"dot\"");
+  EXPECT_EQ(refusal(head + "order = 'chunk'\n"),
+            "mac.toml:5: mac.order: found \"chunk\", which needs a table [chunk] beside it");
+  EXPECT_NE(refusal(head + "order = 'pairwise'\n").find("sequential, chunk, dot, exact"),
+            std::string::npos);
+}
+
+TEST(OrderTest, DotNeedsTermsAndFractionBitsFloatsAndExactProducts) {
+  const std::string head = kOperands + "accumulator = 'e6m9'\n";
+  const MacDesign mac = parse(head + "[mac.dot]\nterms = 4\nfraction_bits = 13\n");
+  EXPECT_EQ(*mac.dot, (Dot{4, 13, DotAccumulator::Aligned, Alignment::TowardZero}));
+  const MacDesign other = parse(head +
+                                "[mac.dot]\nterms = 8\nfraction_bits = 0\naccumulator = "
+                                "'separate'\nalignment = 'nearest-even'\n");
+  EXPECT_EQ(*other.dot, (Dot{8, 0, DotAccumulator::Separate, Alignment::NearestEven}));
+  EXPECT_NE(refusal(head + "[mac.dot]\nterms = 4\n").find("mac.dot.fraction_bits"),
+            std::string::npos);
+  EXPECT_NE(refusal(head + "[mac.dot]\nfraction_bits = 4\n").find("mac.dot.terms"),
+            std::string::npos);
+  const std::string dot = "[mac.dot]\nterms = 4\nfraction_bits = 13\n";
+  EXPECT_NE(refusal(head + "product = 'fp16'\n" + dot).find("found product 'e5m10'"),
+            std::string::npos);
+  EXPECT_NE(refusal(head + "rounding = 'truncate-aligned'\n" + dot).find("truncate-aligned"),
+            std::string::npos);
+  EXPECT_NE(
+      refusal("[mac]\na = 'int8'\nb = 'e5m2'\naccumulator = 'fp32'\n" + dot).find("found 'fx8.0'"),
+      std::string::npos);
+  EXPECT_NE(refusal(head + "[mac.chunk]\nlength = 4\naccumulator = 'e6m9'\n" + dot)
+                .find("one of [chunk] and [dot]"),
+            std::string::npos);
+}
+
+TEST(OrderTest, PassReplacesAnInheritedOrder) {
+  const std::string head = kOperands + "accumulator = 'e6m9'\n";
+  const auto pass = [&](const std::string& base, const std::string& own) {
+    const MacDesign inherited = parse(base);
+    return parse_mac(ConfigTable::parse("[mac]\n" + own, "mac.toml").table("mac"), &inherited)
+        .order();
+  };
+  const std::string dot = head + "[mac.dot]\nterms = 4\nfraction_bits = 13\n";
+  const std::string chunk = head + "[mac.chunk]\nlength = 4\naccumulator = 'e6m9'\n";
+  EXPECT_EQ(pass(dot, ""), MacOrder::Dot);
+  EXPECT_EQ(pass(dot, "dot = false\n"), MacOrder::Sequential);
+  EXPECT_EQ(pass(dot, "order = 'exact'\n"), MacOrder::Exact);
+  EXPECT_EQ(pass(dot, "order = 'sequential'\n"), MacOrder::Sequential);
+  EXPECT_EQ(pass(chunk, "order = 'exact'\n"), MacOrder::Exact);
+  EXPECT_EQ(pass(chunk, "[mac.dot]\nterms = 4\nfraction_bits = 13\n"), MacOrder::Dot);
+  EXPECT_EQ(pass(head + "order = 'exact'\n", "[mac.chunk]\nlength = 4\naccumulator = 'e6m9'\n"),
+            MacOrder::Chunk);
+  EXPECT_EQ(pass(head + "order = 'exact'\n", "chunk = false\n"), MacOrder::Exact);
+}
+
+TEST(OrderTest, TextParsesBackToTheSameDesign) {
+  const std::string head = kOperands + "accumulator = 'e6m9'\n";
+  for (const std::string& text :
+       {head + "order = 'exact'\n", head + "[mac.dot]\nterms = 4\nfraction_bits = 13\n",
+        head + "[mac.dot]\nterms = 1\nfraction_bits = 64\nalignment = 'down'\naccumulator = "
+               "'separate'\n",
+        head + "rounding = 'truncate-aligned'\nguard_bits = 3\n"}) {
+    const MacDesign mac = parse(text);
+    EXPECT_EQ(parse(to_toml(mac)), mac) << text;
+  }
+}
+
+TEST(TruncateAlignedTest, GuardBitsBelongToItAlone) {
+  const std::string head = kOperands + "accumulator = 'e6m9'\n";
+  const MacDesign mac = parse(head + "rounding = 'truncate-aligned'\nguard_bits = 2\n");
+  EXPECT_EQ(mac.accumulator.rounding, (Rounding{RoundingMode::TruncateAligned, 0, 2}));
+  EXPECT_EQ(parse(head + "rounding = 'truncate-aligned'\n").accumulator.rounding.guard_bits, 0);
+  EXPECT_NE(refusal(head + "guard_bits = 2\n").find("the rounding is 'nearest-even'"),
+            std::string::npos);
+  EXPECT_NE(refusal(head + "rounding = 'truncate-aligned'\nguard_bits = 65\n").find("0..64"),
+            std::string::npos);
+  EXPECT_NE(refusal("[mac]\na = 'int8'\nb = 'int8'\naccumulator = 'fx16.0'\noverflow = 'wrap'\n"
+                    "rounding = 'truncate-aligned'\n")
+                .find("is for floats"),
+            std::string::npos);
+  EXPECT_NE(refusal(head + "product = 'fp16'\nproduct_rounding = 'truncate-aligned'\n")
+                .find("mac.product_rounding"),
+            std::string::npos);
+}
+
 class MacFileTest : public testing::Test {
  protected:
   MacFile read(const std::string& text) {
@@ -298,13 +391,14 @@ TEST_F(MacFileTest, HoldsAMacAndPerhapsAnArray) {
 
 TEST_F(MacFileTest, RefusesKeysOfNobody) {
   const std::string message =
-      message_of([&] { (void)read(kOperands + "accumulator = 'e6m9'\nguard_bits = 2\n"); });
+      message_of([&] { (void)read(kOperands + "accumulator = 'e6m9'\nsticky_bits = 2\n"); });
   EXPECT_EQ(message, path_.string() +
-                         ":5: mac.guard_bits: unknown key; accepted: a, accumulator, b, chunk, "
+                         ":5: mac.sticky_bits: unknown key; accepted: a, accumulator, b, chunk, "
+                         "dot, guard_bits, order, "
                          "overflow, product, product_rounding, random_bits, rounding, subnormals");
   EXPECT_NE(message_of([&] {
-              (void)read(kOperands + "accumulator = 'e6m9'\n[mac.dot]\nterms = 4\n");
-            }).find("mac.dot: unknown key"),
+              (void)read(kOperands + "accumulator = 'e6m9'\n[mac.dots]\nterms = 4\n");
+            }).find("mac.dots: unknown key"),
             std::string::npos);
   EXPECT_NE(message_of([&] {
               (void)read(kOperands + "accumulator = 'e6m9'\n[memory]\n");

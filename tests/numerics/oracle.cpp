@@ -90,6 +90,7 @@ cpp_int rounded_units(const Number& x, int quantum, const Rounding& rounding, st
       up = twice >= divisor;
       break;
     case RoundingMode::TowardZero:
+    case RoundingMode::TruncateAligned:  // adder_oracle.h's
       break;
     case RoundingMode::Down:
       up = x.minus && inexact;

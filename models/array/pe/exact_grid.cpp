@@ -1,6 +1,10 @@
 #include "models/array/pe/exact_grid.h"
 
+#include <fmt/core.h>
+
 #include <algorithm>
+
+#include "models/design/error.h"
 
 namespace narrowmac {
 
@@ -144,6 +148,14 @@ void ExactGrid::write(const OutputView& out) const {
   for (std::int64_t m = 0; m < shape_.m; ++m) {
     for (std::int64_t n = 0; n < shape_.n; ++n) out.store(m, n, out_[i++]);
   }
+}
+
+void refuse_groups(const GemmProblem& problem) {
+  if (!problem.order.dot && !problem.order.exact) return;
+  throw Error(
+      fmt::format("order '{}' has no model of every clock; use fidelity 'functional' or "
+                  "'transaction'",
+                  to_string(problem.mac.order())));
 }
 
 std::unique_ptr<PeGrid> make_exact_grid(const GemmProblem& problem, const ArrayDesign& array) {

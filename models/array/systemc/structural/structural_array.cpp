@@ -49,6 +49,7 @@ void StructuralArray::begin(const GemmProblem& problem, Psum psum, bool observed
   if (problem.order != accumulation_order(problem.mac, array_)) {
     throw Error("the GEMM's order of accumulation is not the one of its MAC and its array");
   }
+  refuse_groups(problem);
   problem_ = problem;
   chunk_length_ = problem.order.chunk ? problem.order.chunk->length : 0;
   arithmetic_ = std::make_unique<ExactMac>(problem);
