@@ -328,6 +328,8 @@ MacDesign parse_mac(const ConfigTable& table, const MacDesign* inherited,
   }
   if (order == MacOrder::Dot || table.has("dot")) mac.dot = read_dot(table, inherited);
   mac.exact = order == MacOrder::Exact;
+  mac.special_values =
+      table.boolean_or("special_values", inherited == nullptr || inherited->special_values);
   try {
     validate(mac);
   } catch (const Error& failure) {

@@ -138,6 +138,15 @@ void warn_about(const MacDesign& mac, const NumberFormat& format, std::string_vi
   }
 }
 
+/// Without special values no result may be one.
+void validate_finite(const Conversion& conversion, std::string_view role) {
+  if (conversion.format.is_fixed() || conversion.overflow == Overflow::Saturate) return;
+  throw Error(
+      fmt::format("special_values = false, but the {} '{}' overflows to infinity or NaN; accepted "
+                  "with overflow = \"saturate\"",
+                  role, conversion.format.to_string()));
+}
+
 std::string describe_rounding(const Rounding& rounding) {
   if (rounding.mode == RoundingMode::Stochastic) {
     return fmt::format("stochastic({} bits)", rounding.random_bits);
@@ -258,7 +267,7 @@ Conversion MacDesign::operand_conversion(const NumberFormat& operand) const {
   if (operand.is_fixed()) {
     conversion.overflow = Overflow::Saturate;
   } else if (accumulator.overflow == Overflow::Wrap) {
-    conversion.overflow = Overflow::Infinity;
+    conversion.overflow = special_values ? Overflow::Infinity : Overflow::Saturate;
   } else {
     conversion.overflow = accumulator.overflow;
   }
@@ -276,6 +285,11 @@ void validate(const MacDesign& mac) {
           "product: rounding 'truncate-aligned' is for sums; accepted: nearest-even, "
           "nearest-away, toward-zero, down, stochastic");
     }
+  }
+  if (!mac.special_values) {
+    validate_finite(mac.accumulator, "accumulator");
+    if (mac.product) validate_finite(*mac.product, "product");
+    if (mac.chunk) validate_finite(mac.chunk->accumulator, "chunk accumulator");
   }
   if (mac.exact && (mac.chunk || mac.dot)) {
     throw Error(fmt::format("order 'exact' adds all products in one sum; found a {} beside it",
@@ -306,6 +320,7 @@ std::string describe(const MacDesign& mac) {
   std::string text = fmt::format("{} x {} -> ", mac.a.to_string(), mac.b.to_string());
   if (mac.product) text += fmt::format("product {} -> ", describe_conversion(*mac.product));
   text += describe_conversion(mac.accumulator);
+  if (!mac.special_values) text += " no-special-values";
   if (mac.exact) return text + ", exact";
   if (mac.dot) return text + ", " + describe_dot(*mac.dot);
   if (!mac.chunk) return text;
@@ -330,6 +345,8 @@ std::string to_toml(const MacDesign& mac, std::string_view table_name) {
   }
   text += fmt::format("accumulator = \"{}\"\n", mac.accumulator.format.to_string());
   text += rules_to_toml(mac.accumulator, random_bits);
+  // Printed only where it matters, so that the text of older designs, and runs' hashes, stay.
+  if (!mac.special_values) text += "special_values = false\n";
   if (mac.exact) text += "order = \"exact\"\n";
   if (mac.dot) {
     text += fmt::format(

@@ -88,12 +88,15 @@ struct MacDesign {
   std::optional<Chunk> chunk;  ///< at most one of chunk, dot and exact; none: sequential
   std::optional<Dot> dot;
   bool exact = false;  ///< all products are summed exactly and rounded once
+  /// False: hardware without infinity and NaN. Finite data then give finite results, the same bits
+  /// as with them, because every float saturates; what else comes in has no meaning there.
+  bool special_values = true;
 
   [[nodiscard]] MacOrder order() const;
 
   /// How an input is rounded to the operand format `a` or `b`: nearest even, `overflow` of the
-  /// accumulator for floats (infinity where the accumulator wraps), saturating for fixed point, the
-  /// design's subnormals.
+  /// accumulator for floats (where it wraps, infinity, or saturating without special values),
+  /// saturating for fixed point, the design's subnormals.
   [[nodiscard]] Conversion operand_conversion(const NumberFormat& operand) const;
 
   friend bool operator==(const MacDesign&, const MacDesign&) = default;

@@ -17,5 +17,6 @@ int cycles_command(const CyclesCommand& command, OutputFormat format);
 int vrr_command(const VrrCommand& command, OutputFormat format);
 int predict_command(const PredictCommand& command, OutputFormat format);
 int sweep_command(const SweepCommand& command, OutputFormat format);
+int rtl_command(const RtlCommand& command, OutputFormat format);
 
 }  // namespace narrowmac

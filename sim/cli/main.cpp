@@ -41,6 +41,7 @@ int execute(const Invocation& invocation) {
     int operator()(const VrrCommand& command) const { return vrr_command(command, format); }
     int operator()(const PredictCommand& command) const { return predict_command(command, format); }
     int operator()(const SweepCommand& command) const { return sweep_command(command, format); }
+    int operator()(const RtlCommand& command) const { return rtl_command(command, format); }
   };
   return std::visit(Dispatch{invocation.format}, invocation.command);
 }

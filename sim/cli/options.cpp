@@ -37,6 +37,7 @@ struct Parsed {
   std::int64_t chunk = 0;
   std::string nonzero_ratios;
   int product_mantissa = -1;
+  RtlCommand rtl;
   std::vector<std::string> passes;
   std::vector<std::string> dataflows;
   std::int64_t batch = 0;
@@ -373,6 +374,22 @@ CyclesCommand understand_cycles(Parsed& parsed) {
   return cycles;
 }
 
+void add_rtl(CLI::App& app, Parsed& parsed) {
+  CLI::App* command = add_command(
+      app, parsed, "rtl",
+      "The Verilog of a MAC design, with a testbench that compares it with the simulator",
+      "  narrowmac rtl --mac configs/macs/e5m2-e6m9.toml --out mac-e5m2-e6m9\n"
+      "  narrowmac rtl --mac MAC.toml --out DIR && cd DIR && iverilog -g2001 -o mac_tb -c files.f "
+      "mac_tb.v && vvp mac_tb\n"
+      "[array] of the MAC file gives the pipeline: multiplier_latency 0..3, adder_latency 1..3, "
+      "interleave.\n");
+  command->add_option("--mac", parsed.rtl.mac, "MAC file: [mac], perhaps [array]")->required();
+  command->add_option("--out", parsed.rtl.out, "Folder to create")->required();
+  command->add_option("--seed", parsed.rtl.seed, "Seed of the testbench's vectors")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+}
+
 Invocation understand(const CLI::App& app, Parsed& parsed) {
   Invocation invocation;
   invocation.quiet = parsed.quiet;
@@ -401,6 +418,8 @@ Invocation understand(const CLI::App& app, Parsed& parsed) {
     invocation.command = understand_vrr(parsed);
   } else if (app.got_subcommand("predict")) {
     invocation.command = understand_predict(parsed);
+  } else if (app.got_subcommand("rtl")) {
+    invocation.command = parsed.rtl;
   } else if (app.got_subcommand("sweep")) {
     parsed.sweep.options.quiet = parsed.quiet;
     invocation.command = parsed.sweep;
@@ -444,6 +463,7 @@ std::variant<Invocation, int> parse_command_line(int argc, const char* const* ar
   add_cycles(app, parsed);
   add_vrr(app, parsed);
   add_predict(app, parsed);
+  add_rtl(app, parsed);
   add_formats(app, parsed);
   add_list(app, parsed);
   try {

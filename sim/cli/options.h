@@ -89,10 +89,16 @@ struct PredictCommand {
   std::optional<std::filesystem::path> mac;
 };
 
+struct RtlCommand {
+  std::filesystem::path mac;
+  std::filesystem::path out;  ///< a folder
+  std::uint64_t seed = 0;     ///< of the testbench's vectors
+};
+
 /// A command line, understood.
 struct Invocation {
   std::variant<FormatsCommand, ListCommand, GemmCommand, ExplainCommand, TraceCommand, RunCommand,
-               SweepCommand, CyclesCommand, VrrCommand, PredictCommand>
+               SweepCommand, CyclesCommand, VrrCommand, PredictCommand, RtlCommand>
       command;
   OutputFormat format = OutputFormat::Table;
   bool quiet = false;

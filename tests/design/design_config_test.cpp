@@ -373,6 +373,25 @@ TEST(TruncateAlignedTest, GuardBitsBelongToItAlone) {
             std::string::npos);
 }
 
+TEST(SpecialValuesTest, AreDroppedOnlyWhereEveryFloatSaturates) {
+  const std::string head = kOperands + "accumulator = 'e6m9'\nspecial_values = false\n";
+  const MacDesign mac = parse(head + "overflow = 'saturate'\n");
+  EXPECT_FALSE(mac.special_values);
+  EXPECT_EQ(parse(to_toml(mac)), mac);
+  EXPECT_TRUE(parse(kOperands + "accumulator = 'e6m9'\n").special_values);
+  EXPECT_NE(refusal(head).find("the accumulator 'e6m9' overflows"), std::string::npos);
+  EXPECT_NE(refusal(head + "overflow = 'saturate'\n[mac.chunk]\nlength = 4\naccumulator = 'fp32'\n"
+                           "overflow = 'infinity'\n")
+                .find("the chunk accumulator 'e8m23' overflows"),
+            std::string::npos);
+}
+
+TEST(SpecialValuesTest, WithoutThemOperandsSaturateBesideAWrappingAccumulator) {
+  const MacDesign mac =
+      parse(kOperands + "accumulator = 'fx16.4'\noverflow = 'wrap'\nspecial_values = false\n");
+  EXPECT_EQ(mac.operand_conversion(mac.a).overflow, Overflow::Saturate);
+}
+
 class MacFileTest : public testing::Test {
  protected:
   MacFile read(const std::string& text) {
@@ -392,10 +411,12 @@ TEST_F(MacFileTest, HoldsAMacAndPerhapsAnArray) {
 TEST_F(MacFileTest, RefusesKeysOfNobody) {
   const std::string message =
       message_of([&] { (void)read(kOperands + "accumulator = 'e6m9'\nsticky_bits = 2\n"); });
-  EXPECT_EQ(message, path_.string() +
-                         ":5: mac.sticky_bits: unknown key; accepted: a, accumulator, b, chunk, "
-                         "dot, guard_bits, order, "
-                         "overflow, product, product_rounding, random_bits, rounding, subnormals");
+  EXPECT_EQ(message,
+            path_.string() +
+                ":5: mac.sticky_bits: unknown key; accepted: a, accumulator, b, chunk, "
+                "dot, guard_bits, order, "
+                "overflow, product, product_rounding, random_bits, rounding, special_values, "
+                "subnormals");
   EXPECT_NE(message_of([&] {
               (void)read(kOperands + "accumulator = 'e6m9'\n[mac.dots]\nterms = 4\n");
             }).find("mac.dots: unknown key"),
