@@ -18,5 +18,6 @@ int vrr_command(const VrrCommand& command, OutputFormat format);
 int predict_command(const PredictCommand& command, OutputFormat format);
 int sweep_command(const SweepCommand& command, OutputFormat format);
 int rtl_command(const RtlCommand& command, OutputFormat format);
+int estimate_command(const EstimateCommand& command, OutputFormat format);
 
 }  // namespace narrowmac

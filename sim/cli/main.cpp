@@ -42,6 +42,9 @@ int execute(const Invocation& invocation) {
     int operator()(const PredictCommand& command) const { return predict_command(command, format); }
     int operator()(const SweepCommand& command) const { return sweep_command(command, format); }
     int operator()(const RtlCommand& command) const { return rtl_command(command, format); }
+    int operator()(const EstimateCommand& command) const {
+      return estimate_command(command, format);
+    }
   };
   return std::visit(Dispatch{invocation.format}, invocation.command);
 }

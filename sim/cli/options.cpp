@@ -38,6 +38,9 @@ struct Parsed {
   std::string nonzero_ratios;
   int product_mantissa = -1;
   RtlCommand rtl;
+  EstimateCommand estimate;
+  std::string liberty;
+  bool no_cache = false;
   std::vector<std::string> passes;
   std::vector<std::string> dataflows;
   std::int64_t batch = 0;
@@ -390,6 +393,20 @@ void add_rtl(CLI::App& app, Parsed& parsed) {
       ->capture_default_str();
 }
 
+void add_estimate(CLI::App& app, Parsed& parsed) {
+  CLI::App* command = add_command(
+      app, parsed, "estimate", "Area, critical path, energy and leakage of a MAC, by synthesis",
+      "  narrowmac estimate --mac configs/macs/e5m2-e6m9.toml\n"
+      "  narrowmac estimate --mac MAC.toml --liberty CELLS.lib --format json\n"
+      "Needs Yosys and OpenSTA, and without --liberty Debian's qflow-tech-osu018: scripts/setup "
+      "installs them.\n");
+  command->add_option("--mac", parsed.estimate.mac, "MAC file: [mac], perhaps [array]")->required();
+  command->add_option("--liberty", parsed.liberty,
+                      "Liberty file of the cells (default: Debian's osu018, 180 nm)");
+  command->add_flag("--no-cache", parsed.no_cache,
+                    "Synthesise even if the same has been synthesised before");
+}
+
 Invocation understand(const CLI::App& app, Parsed& parsed) {
   Invocation invocation;
   invocation.quiet = parsed.quiet;
@@ -420,6 +437,10 @@ Invocation understand(const CLI::App& app, Parsed& parsed) {
     invocation.command = understand_predict(parsed);
   } else if (app.got_subcommand("rtl")) {
     invocation.command = parsed.rtl;
+  } else if (app.got_subcommand("estimate")) {
+    if (!parsed.liberty.empty()) parsed.estimate.liberty = parsed.liberty;
+    parsed.estimate.cached = !parsed.no_cache;
+    invocation.command = parsed.estimate;
   } else if (app.got_subcommand("sweep")) {
     parsed.sweep.options.quiet = parsed.quiet;
     invocation.command = parsed.sweep;
@@ -464,6 +485,7 @@ std::variant<Invocation, int> parse_command_line(int argc, const char* const* ar
   add_vrr(app, parsed);
   add_predict(app, parsed);
   add_rtl(app, parsed);
+  add_estimate(app, parsed);
   add_formats(app, parsed);
   add_list(app, parsed);
   try {

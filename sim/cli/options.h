@@ -95,10 +95,16 @@ struct RtlCommand {
   std::uint64_t seed = 0;     ///< of the testbench's vectors
 };
 
+struct EstimateCommand {
+  std::filesystem::path mac;
+  std::optional<std::filesystem::path> liberty;  ///< absent: osu018
+  bool cached = true;
+};
+
 /// A command line, understood.
 struct Invocation {
   std::variant<FormatsCommand, ListCommand, GemmCommand, ExplainCommand, TraceCommand, RunCommand,
-               SweepCommand, CyclesCommand, VrrCommand, PredictCommand, RtlCommand>
+               SweepCommand, CyclesCommand, VrrCommand, PredictCommand, RtlCommand, EstimateCommand>
       command;
   OutputFormat format = OutputFormat::Table;
   bool quiet = false;
