@@ -5,6 +5,7 @@
 #include <string>
 
 #include "models/design/gemm_shape.h"
+#include "models/design/gemm_time.h"
 #include "models/design/mac_design.h"
 #include "models/numerics/gemm.h"
 #include "models/numerics/operand_view.h"
@@ -26,9 +27,9 @@ struct GemmRequest {
 };
 
 struct GemmResult {
-  std::int64_t cycles = 0;        ///< stall-free cycles of the array; 0 for fp32
-  std::int64_t stall_cycles = 0;  ///< waiting for memory
-  double utilization = 0;         ///< M N K / (cycles R C); 0 for fp32
+  CycleParts cycles;       ///< of the array, stall-free; 0 for fp32
+  StallCauses stalls;      ///< waiting for memory
+  double utilization = 0;  ///< M N K / (cycles R C); 0 for fp32
   Traffic traffic;
   std::optional<GemmStatistics> statistics;
 };

@@ -81,15 +81,6 @@ CycleParts overlapped_folds(const ArrayDesign& array, const Mapping& map) {
 
 }  // namespace
 
-CycleParts& CycleParts::operator+=(const CycleParts& other) {
-  load += other.load;
-  fill += other.fill;
-  compute += other.compute;
-  drain += other.drain;
-  pipeline += other.pipeline;
-  return *this;
-}
-
 ElementBytes element_bytes(const MacDesign& mac, const AccumulationOrder& order) {
   const auto whole_bytes = [](const NumberFormat& format) -> std::int64_t {
     return (format.width + 7) / 8;

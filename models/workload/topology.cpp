@@ -91,10 +91,18 @@ std::string name_of(std::string_view text, const Place& place) {
   return std::string(text);
 }
 
-void refuse_sparsity(std::string_view text, const Place& place) {
-  const auto colon = std::min(text.find(':'), text.size());
+/// The field behind those that a row needs.
+void refuse_sparsity(const std::vector<std::string_view>& fields, const Place& place) {
+  const std::string_view text = fields.back();
+  const auto colon = text.find(':');
+  if (colon == std::string_view::npos) {
+    throw place.error(fmt::format(
+        "found {} fields, the last one '{}'; accepted: 8 (convolution) or 4 (name, M, N, K), and "
+        "perhaps a dense sparsity, e.g. 1:1",
+        fields.size(), shown(text)));
+  }
   const auto kept = integer(trimmed(text.substr(0, colon)));
-  const auto block = integer(trimmed(text.substr(std::min(colon + 1, text.size()))));
+  const auto block = integer(trimmed(text.substr(colon + 1)));
   if (kept && block && *kept >= 1 && *kept == *block) return;
   throw place.error(fmt::format("sparsity: found '{}'; accepted: dense, e.g. 1:1, or no such field",
                                 shown(text)));
@@ -169,7 +177,7 @@ class Reader {
  private:
   void row(const std::vector<std::string_view>& fields) {
     const std::size_t expected = row_fields(fields.size());
-    if (fields.size() == expected + 1) refuse_sparsity(fields[expected], place_);
+    if (fields.size() == expected + 1) refuse_sparsity(fields, place_);
     if (expected == kGemmFields) {
       add(gemm_layer(fields, place_));
       return;

@@ -22,8 +22,8 @@ inline GemmProblem gemm_problem(const GemmRequest& request, const ArrayDesign& a
 /// A result without statistics.
 inline GemmResult gemm_result(const Timing& time) {
   GemmResult result;
-  result.cycles = time.cycles.total();
-  result.stall_cycles = time.stalls.total();
+  result.cycles = time.cycles;
+  result.stalls = time.stalls;
   result.utilization = time.utilization;
   result.traffic = time.traffic;
   return result;

@@ -91,12 +91,7 @@ void add(CycleTotal& total, const CycleRow& row) {
       static_cast<double>(shape.m) * static_cast<double>(shape.n) * static_cast<double>(shape.k);
   add(total.cycles, row.cycles());  // bounds every part
   total.parts += row.timing.cycles;
-  StallCauses& stalls = total.stalls;
-  stalls.first_load += row.timing.stalls.first_load;
-  stalls.operands += row.timing.stalls.operands;
-  stalls.psum_spill += row.timing.stalls.psum_spill;
-  stalls.write_back += row.timing.stalls.write_back;
-  stalls.scratchpad += row.timing.stalls.scratchpad;
+  total.stalls += row.timing.stalls;
   const Traffic& more = row.timing.traffic;
   add(total.traffic.a_reads, more.a_reads);
   add(total.traffic.b_reads, more.b_reads);
@@ -138,15 +133,14 @@ double CycleTotal::utilization() const {
 
 std::string_view bound_by(const CycleParts& parts, const StallCauses& stalls) {
   using Share = std::pair<std::string_view, std::int64_t>;
-  const std::array<Share, 8> shares = {
-      Share{"compute", parts.compute},
-      Share{"load", parts.load},
-      Share{"fill", parts.fill},
-      Share{"drain", parts.drain},
-      Share{"adder latency", parts.pipeline},
-      Share{"operand starvation", stalls.scratchpad},
-      Share{"psum spill", stalls.psum_spill},
-      Share{"DRAM", stalls.first_load + stalls.operands + stalls.write_back}};
+  const std::array<Share, 8> shares = {Share{"compute", parts.compute},
+                                       Share{"load", parts.load},
+                                       Share{"fill", parts.fill},
+                                       Share{"drain", parts.drain},
+                                       Share{"adder latency", parts.pipeline},
+                                       Share{"operand starvation", stalls.scratchpad},
+                                       Share{"psum spill", stalls.psum_spill},
+                                       Share{"DRAM", stalls.dram()}};
   const auto* largest = std::max_element(
       shares.begin(), shares.end(),
       [](const Share& left, const Share& right) { return left.second < right.second; });

@@ -29,9 +29,6 @@ struct CycleRow {
   [[nodiscard]] std::int64_t stall_cycles() const {
     return timing.cycles.pipeline + timing.stalls.total();
   }
-  [[nodiscard]] std::int64_t dram_stall_cycles() const {
-    return timing.stalls.first_load + timing.stalls.operands + timing.stalls.write_back;
-  }
   [[nodiscard]] double utilization() const;  ///< M N K / (cycles R C)
 };
 

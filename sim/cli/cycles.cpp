@@ -174,7 +174,7 @@ ResultTable full_table(const std::vector<CycleRow>& rows) {
                           time.cycles.pipeline,
                           time.stalls.scratchpad,
                           time.stalls.psum_spill,
-                          row.dram_stall_cycles(),
+                          time.stalls.dram(),
                           row.utilization(),
                           time.mapping_efficiency,
                           bound_by(time.cycles, time.stalls),
@@ -207,7 +207,7 @@ void add_shares(std::vector<Json>& cells, const CycleParts& parts, const StallCa
   const std::int64_t all = parts.total() + stalls.total();
   for (const std::int64_t part :
        {parts.load, parts.fill, parts.compute, parts.drain, parts.pipeline, stalls.scratchpad,
-        stalls.psum_spill, stalls.first_load + stalls.operands + stalls.write_back}) {
+        stalls.psum_spill, stalls.dram()}) {
     cells.push_back(all == 0 ? Json()
                              : percent(static_cast<double>(part) / static_cast<double>(all)));
   }

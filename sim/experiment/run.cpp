@@ -10,6 +10,7 @@
 
 #include "models/design/error.h"
 #include "sim/accelerators/make.h"
+#include "sim/experiment/hardware_json.h"
 #include "sim/experiment/interrupt.h"
 #include "sim/experiment/plan.h"
 #include "sim/experiment/progress.h"
@@ -141,19 +142,22 @@ std::int64_t Session::images_done() const {
 }
 
 Json Session::hardware() const {
-  std::int64_t cycles = 0, stalls = 0;
+  CycleParts cycles;
+  StallCauses stalls;
   Traffic traffic;
   for (const auto& layer : trainer_.work()) {
     for (const LayerWork& work : layer.second) {
       cycles += work.cycles;
-      stalls += work.stall_cycles;
+      stalls += work.stalls;
       traffic += work.traffic;
     }
   }
   return Json::Object{{"fidelity", to_string(config_.array.fidelity)},
                       {"array", describe(config_.array)},
-                      {"cycles", cycles},
-                      {"stall_cycles", stalls},
+                      {"cycles", cycles.total()},
+                      {"stall_cycles", stalls.total()},
+                      {"parts", to_json(cycles)},
+                      {"stalls", to_json(stalls)},
                       {"traffic", to_json(traffic)}};
 }
 

@@ -9,6 +9,7 @@
 
 #include "models/design/error.h"
 #include "sim/experiment/csv.h"
+#include "sim/experiment/hardware_json.h"
 
 namespace narrowmac {
 namespace {
@@ -198,7 +199,7 @@ std::string RunRecord::layers_csv(const Work& work) const {
       csv << entry.first << to_string(pass) << done.shape.m << done.shape.n << done.shape.k
           << done.macs;
       if (done.on_array) {
-        csv << done.cycles << done.stall_cycles
+        csv << done.cycles.total() << done.stalls.total()
             << done.utilization_sum / static_cast<double>(done.gemms);
       } else {
         csv << ""
@@ -296,17 +297,6 @@ ObservedPass parse_observed(const Json& json) {
   return pass;
 }
 
-Traffic traffic_from_json(const Json& json) {
-  Traffic traffic;
-  traffic.a_reads = json.at("a_reads").integer();
-  traffic.b_reads = json.at("b_reads").integer();
-  traffic.psum_reads = json.at("psum_reads").integer();
-  traffic.psum_writes = json.at("psum_writes").integer();
-  traffic.dram_reads = json.at("dram_reads").integer();
-  traffic.dram_writes = json.at("dram_writes").integer();
-  return traffic;
-}
-
 }  // namespace
 
 RunRecord RunRecord::restore(const Json& state, const std::string& steps_csv,
@@ -334,12 +324,6 @@ RunRecord RunRecord::restore(const Json& state, const std::string& steps_csv,
   return record;
 }
 
-Json to_json(const Traffic& traffic) {
-  return Json::Object{{"a_reads", traffic.a_reads},       {"b_reads", traffic.b_reads},
-                      {"psum_reads", traffic.psum_reads}, {"psum_writes", traffic.psum_writes},
-                      {"dram_reads", traffic.dram_reads}, {"dram_writes", traffic.dram_writes}};
-}
-
 Json work_to_json(const RunRecord::Work& work) {
   Json::Array array;
   for (const auto& entry : work) {
@@ -353,8 +337,8 @@ Json work_to_json(const RunRecord::Work& work) {
                                    {"on_array", done.on_array},
                                    {"gemms", done.gemms},
                                    {"macs", done.macs},
-                                   {"cycles", done.cycles},
-                                   {"stall_cycles", done.stall_cycles},
+                                   {"cycles", to_json(done.cycles)},
+                                   {"stalls", to_json(done.stalls)},
                                    {"utilization_sum", done.utilization_sum},
                                    {"traffic", to_json(done.traffic)},
                                    {"seconds", done.seconds}});
@@ -376,8 +360,8 @@ RunRecord::Work work_from_json(const Json& json) {
     done.on_array = entry.at("on_array").boolean();
     done.gemms = entry.at("gemms").integer();
     done.macs = entry.at("macs").integer();
-    done.cycles = entry.at("cycles").integer();
-    done.stall_cycles = entry.at("stall_cycles").integer();
+    done.cycles = cycles_from_json(entry.at("cycles"));
+    done.stalls = stalls_from_json(entry.at("stalls"));
     done.utilization_sum = entry.at("utilization_sum").number();
     done.traffic = traffic_from_json(entry.at("traffic"));
     done.seconds = entry.at("seconds").number();

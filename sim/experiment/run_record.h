@@ -64,7 +64,6 @@ class RunRecord {
   bool finite_ = true;
 };
 
-Json to_json(const Traffic& traffic);
 /// The trainer's work as a checkpoint keeps it, and back.
 Json work_to_json(const RunRecord::Work& work);
 RunRecord::Work work_from_json(const Json& json);

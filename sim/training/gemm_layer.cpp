@@ -293,7 +293,7 @@ void GemmLayer::execute(Pass pass, const OperandView& a, const OperandView& b, f
   ++work.gemms;
   work.macs += gemm_shape(shape_, pass, run.images).macs();
   work.cycles += result.cycles;
-  work.stall_cycles += result.stall_cycles;
+  work.stalls += result.stalls;
   work.utilization_sum += result.utilization;
   work.traffic += result.traffic;
   work.seconds += elapsed.count() - statistics_seconds;

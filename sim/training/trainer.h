@@ -60,8 +60,8 @@ struct LayerWork {
   bool on_array = false;
   std::int64_t gemms = 0;
   std::int64_t macs = 0;
-  std::int64_t cycles = 0;
-  std::int64_t stall_cycles = 0;
+  CycleParts cycles;
+  StallCauses stalls;
   double utilization_sum = 0;  ///< over GEMMs
   Traffic traffic;
   double seconds = 0;

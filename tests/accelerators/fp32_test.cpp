@@ -30,7 +30,7 @@ std::vector<float> multiply(const OperandView& a, const OperandView& b) {
   request.b = b;
   request.out = OutputView::of(c.data(), b.columns());
   const GemmResult result = accelerator.execute(request);
-  EXPECT_EQ(result.cycles, 0);
+  EXPECT_EQ(result.cycles.total(), 0);
   EXPECT_FALSE(result.statistics.has_value());
   return c;
 }

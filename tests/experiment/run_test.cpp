@@ -122,6 +122,23 @@ TEST(Run, TheTimeOfEveryLayerAndPhaseIsAccounted) {
   EXPECT_DOUBLE_EQ(time.at("gemm_share").number(), total / training);
 }
 
+TEST(Run, CyclesAndStallsAreAccountedByPartAndCause) {
+  const TinyRun run;
+  run_experiment(options_of(run, "out"));
+  const Json summary = Json::parse(read_file(run / "out/summary.json"), "summary.json");
+  const Json& hardware = summary.at("hardware");
+  const auto sum = [&](const char* object, std::initializer_list<const char*> names) {
+    std::int64_t total = 0;
+    for (const char* name : names) total += hardware.at(object).at(name).integer();
+    return total;
+  };
+  EXPECT_GT(hardware.at("cycles").integer(), 0);
+  EXPECT_EQ(hardware.at("cycles").integer(),
+            sum("parts", {"load", "fill", "compute", "drain", "pipeline"}));
+  EXPECT_EQ(hardware.at("stall_cycles").integer(),
+            sum("stalls", {"first_load", "operands", "psum_spill", "write_back", "scratchpad"}));
+}
+
 TEST(Run, CheckpointsKeepStepZeroAndTheLastTwoInPyTorchsLayouts) {
   const TinyRun run;
   (void)run_experiment(options_of(run, "out"));

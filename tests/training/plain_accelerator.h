@@ -51,7 +51,7 @@ class PlainAccelerator : public Accelerator {
       }
     }
     GemmResult result;
-    if (request.mac != nullptr) result.cycles = m * n * k;
+    if (request.mac != nullptr) result.cycles.compute = m * n * k;
     if (request.observe) {
       GemmStatistics statistics;
       statistics.products = m * n * k;

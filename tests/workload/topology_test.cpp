@@ -90,8 +90,10 @@ TEST(Topology, WhatIsWrongIsNamedWithFileAndLine) {
             "net.csv:3: found 4 fields; accepted: 8 (convolution), and perhaps a sparsity");
   EXPECT_EQ(message_of(head + "a,8,8,3,3,3,4,1,2:4,\n"),
             "net.csv:2: sparsity: found '2:4'; accepted: dense, e.g. 1:1, or no such field");
-  EXPECT_EQ(message_of(head + "a,8,8,3,3,3,4,1,,\n"),
-            "net.csv:2: sparsity: found ''; accepted: dense, e.g. 1:1, or no such field");
+  EXPECT_EQ(
+      message_of(head + "a,8,8,3,3,3,4,1,,\n"),
+      "net.csv:2: found 9 fields, the last one ''; accepted: 8 (convolution) or 4 (name, M, N, K), "
+      "and perhaps a dense sparsity, e.g. 1:1");
   EXPECT_EQ(message_of(head + ", 8, 8, 3, 3, 3, 4, 1,\n"),
             "net.csv:2: layer name: found ''; accepted: printable ASCII characters");
   EXPECT_EQ(message_of(head).substr(0, 28), "net.csv:1: found no layer; a");
