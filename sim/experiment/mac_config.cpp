@@ -18,8 +18,8 @@ std::vector<std::string> gemm_layers(const NetworkDescription& network) {
   return names;
 }
 
-void read_layer(const ConfigTable& table, const std::vector<std::string>& layers,
-                RunConfig& config) {
+void read_layer(const ConfigTable& table, const std::vector<std::string>& layers, RunConfig& config,
+                MantissaRules& rules) {
   const std::string name = table.string("name");
   if (std::find(layers.begin(), layers.end(), name) == layers.end()) {
     throw table.error("name",
@@ -32,6 +32,7 @@ void read_layer(const ConfigTable& table, const std::vector<std::string>& layers
   for (const Pass pass : passes) {
     const Operands operands = operands_of(pass, config.training.formats);
     macs.set(name, pass, parse_mac(table, macs.find(name, pass), &operands));
+    rules.set(name, pass, MantissaRules::read(table, rules.find(name, pass)));
   }
 }
 
@@ -100,7 +101,9 @@ Operands operands_of(Pass pass, const Formats& formats) {
   return {activation, gradient};
 }
 
-void read_macs(const ConfigTable& table, RunConfig& config) {
+MantissaRules read_macs(const ConfigTable& table, RunConfig& config) {
+  MantissaRules rules;
+  const std::optional<MantissaRule> common = MantissaRules::read(table, std::nullopt);
   for (const Pass pass : kPasses) {
     const Operands operands = operands_of(pass, config.training.formats);
     const MacDesign inherited = parse_mac(table, nullptr, &operands);
@@ -108,9 +111,13 @@ void read_macs(const ConfigTable& table, RunConfig& config) {
     const std::string_view key = to_string(pass);
     config.training.macs.set(
         pass, table.has(key) ? parse_mac(table.table(key), &inherited, &operands) : inherited);
+    rules.set(pass, table.has(key) ? MantissaRules::read(table.table(key), common) : common);
   }
   const std::vector<std::string> layers = gemm_layers(config.network);
-  for (const ConfigTable& layer : table.tables("layer")) read_layer(layer, layers, config);
+  for (const ConfigTable& layer : table.tables("layer")) {
+    read_layer(layer, layers, config, rules);
+  }
+  return rules;
 }
 
 std::string macs_to_toml(const RunConfig& config) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "sim/experiment/mantissa_rules.h"
 #include "sim/experiment/run_config.h"
 
 namespace narrowmac {
@@ -10,8 +11,9 @@ Operands operands_of(Pass pass, const Formats& formats);
 
 /// Reads [mac] of a run file, with [mac.FWD], [mac.BWD], [mac.GRAD] and [[mac.layer]], into
 /// `config.mac` and `config.training.macs`. Later [[mac.layer]] entries go over earlier ones, and
-/// inherit from them. The network and [formats] must have been read.
-void read_macs(const ConfigTable& table, RunConfig& config);
+/// inherit from them. The network and [formats] must have been read. Returns the tables'
+/// accumulator_mantissa, which need the shapes of the layers to become formats.
+MantissaRules read_macs(const ConfigTable& table, RunConfig& config);
 
 /// [mac] and its tables as a run file has them: complete, without the operand formats; "" in fp32.
 std::string macs_to_toml(const RunConfig& config);

@@ -237,6 +237,14 @@ void read_observe(const ConfigTable& root, TrainingSettings& training) {
   training.sample_rows = table.integer_or("rows", training.sample_rows, 0, kLargest);
 }
 
+/// The theory asks for lengths, which the images and their number decide.
+void apply_rules(const MantissaRules& rules, RunConfig& config) {
+  const ImageFacts images = read_image_facts(config.data.kind, config.data.folder);
+  const std::int64_t used = config.data.train_images > 0 ? config.data.train_images : images.count;
+  rules.apply(infer_shapes(config.network, images.shape, images.classes),
+              std::min(config.training.batch, used), config);
+}
+
 }  // namespace
 
 const std::vector<std::string>& dataset_names() {
@@ -262,9 +270,11 @@ RunConfig parse_run_config(const ConfigTable& root, const fs::path& path) {
   read_network_of(root, path, config);
   read_training(root, config.training);
   read_formats(root, config.training.formats);
-  if (has_table(root, "mac")) read_macs(root.table("mac"), config);
+  MantissaRules rules;
+  if (has_table(root, "mac")) rules = read_macs(root.table("mac"), config);
   check_subnormals(root, config);
   config.array = parse_array(root);
+  if (!rules.empty()) apply_rules(rules, config);
   read_observe(root, config.training);
   root.reject_unknown();
   return config;

@@ -79,7 +79,7 @@ std::string state_text(const Checkpoint& checkpoint) {
 }  // namespace
 
 RunDirectory::RunDirectory(const fs::path& path, const RunConfig& config, bool resume)
-    : path_(path) {
+    : path_(path), macs_(config.training.macs), array_(config.array) {
   std::error_code missing;
   if (fs::exists(path_, missing) && !fs::is_directory(path_, missing)) {
     throw Error(fmt::format("--out {}: found a file; accepted: a folder", path_.string()));
@@ -157,7 +157,7 @@ void RunDirectory::save(const Checkpoint& checkpoint) {
   // step.
   write_file(path_ / kSteps, checkpoint.record.steps_csv());
   write_file(path_ / kObservations, checkpoint.record.observations_csv());
-  write_file(path_ / kLayers, checkpoint.record.layers_csv(checkpoint.work));
+  write_file(path_ / kLayers, checkpoint.record.layers_csv(checkpoint.work, macs_, array_));
   const fs::path folder = path_ / "checkpoint";
   const std::string name = fmt::format("{}{}", kStep, checkpoint.state.step);
   if (!fs::exists(folder / name)) {

@@ -45,6 +45,8 @@ class RunDirectory {
  private:
   void check_contents(const RunConfig& config, bool resume) const;
   std::filesystem::path path_;
+  MacAssignment macs_;  ///< with `array_`: what the theory needs to know
+  ArrayDesign array_;
   std::optional<DirectoryLock> lock_;
 };
 

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "models/design/error.h"
+#include "models/theory/mac_theory.h"
 #include "sim/experiment/csv.h"
 #include "sim/experiment/hardware_json.h"
 
@@ -33,7 +34,9 @@ const std::vector<std::string> kLayerColumns = {"layer",
                                                 "overflow",
                                                 "underflow",
                                                 "vrr",
-                                                "nmse"};
+                                                "nmse",
+                                                "vrr_predicted",
+                                                "mantissa_predicted"};
 
 /// The text without its header line.
 std::string rows_of(const CsvWriter& csv) { return csv.text().substr(csv.text().find('\n') + 1); }
@@ -41,6 +44,24 @@ std::string rows_of(const CsvWriter& csv) { return csv.text().substr(csv.text().
 CsvWriter& write_rates(CsvWriter& csv, const GemmStatistics& statistics) {
   return csv << statistics.nonzero_ratio() << statistics.full_swamping()
              << statistics.partial_swamping() << statistics.overflow() << statistics.underflow();
+}
+
+/// Empty fields where the theory says nothing: in fp32 and with fixed-point accumulators.
+void write_theory(CsvWriter& csv, const MacDesign* mac, const ArrayDesign& array,
+                  std::int64_t length, double nonzero_ratio) {
+  std::optional<double> vrr;
+  std::optional<int> mantissa;
+  if (mac != nullptr) {
+    const AccumulationOrder order = accumulation_order(*mac, array);
+    if (const auto loss = predicted_loss(*mac, order, length, nonzero_ratio)) vrr = 1 - *loss;
+    mantissa = predicted_mantissa(*mac, order, length, nonzero_ratio);
+  }
+  csv << vrr;
+  if (mantissa) {
+    csv << std::int64_t{*mantissa};
+  } else {
+    csv << "";
+  }
 }
 
 /// The number at the start of a row.
@@ -190,7 +211,8 @@ void RunRecord::add(const std::vector<GemmObservation>& observations) {
   observations_ += rows_of(csv);
 }
 
-std::string RunRecord::layers_csv(const Work& work) const {
+std::string RunRecord::layers_csv(const Work& work, const MacAssignment& macs,
+                                  const ArrayDesign& array) const {
   CsvWriter csv(kLayerColumns);
   for (const auto& entry : work) {
     for (const Pass pass : kPasses) {
@@ -209,6 +231,8 @@ std::string RunRecord::layers_csv(const Work& work) const {
       const auto found = observed_.find({entry.first, pass});
       const ObservedPass observed = found == observed_.end() ? ObservedPass() : found->second;
       write_rates(csv, observed.counts) << observed.vrr() << observed.nmse();
+      write_theory(csv, macs.find(entry.first, pass), array, done.shape.k,
+                   observed.counts.nonzero_ratio().value_or(1));
       csv.end_row();
     }
   }

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "models/design/array_design.h"
 #include "sim/experiment/json.h"
 #include "sim/training/trainer.h"
 
@@ -39,7 +40,10 @@ class RunRecord {
   [[nodiscard]] const std::string& steps_csv() const { return steps_; }
   [[nodiscard]] const std::string& observations_csv() const { return observations_; }
   /// One row per layer and computed pass; macs, cycles and stalls summed over the training so far.
-  [[nodiscard]] std::string layers_csv(const Work& work) const;
+  /// Beside what was measured: what the theory predicts for the run's MACs and array, at the
+  /// measured part of non-zero products (1 where none was measured).
+  [[nodiscard]] std::string layers_csv(const Work& work, const MacAssignment& macs,
+                                       const ArrayDesign& array) const;
   /// Totals over the training and the losses per pass: the part of summary.json's results that the
   /// record knows.
   [[nodiscard]] Json::Object results(const Work& work) const;

@@ -169,20 +169,27 @@ std::int64_t kept_images(const fs::path& path, std::int64_t found, std::int64_t 
   return limit > 0 ? limit : found;
 }
 
+fs::path find_idx(DatasetKind kind, const fs::path& folder, Split split, const std::string& stem) {
+  const std::string name = (split == Split::Train ? "train" : "t10k") + stem;
+  const std::array<std::string, 2> names{name, name + ".gz"};
+  return find_file(kind, folder, split, names);
+}
+
+/// Images, rows, columns.
+std::vector<std::int64_t> read_image_header(ByteFile& images) {
+  const std::vector<std::int64_t> header = read_idx_header(images, 3, "images");
+  check_header_field(images.path(), "images", header[0], kMaxImages);
+  check_header_field(images.path(), "rows", header[1], kMaxSide);
+  check_header_field(images.path(), "columns", header[2], kMaxSide);
+  return header;
+}
+
 Dataset read_idx(DatasetKind kind, const fs::path& folder, Split split, std::int64_t limit) {
-  const std::string prefix = split == Split::Train ? "train" : "t10k";
-  const auto find = [&](const std::string& stem) {
-    const std::array<std::string, 2> names{prefix + stem, prefix + stem + ".gz"};
-    return find_file(kind, folder, split, names);
-  };
-  const fs::path image_path = find("-images-idx3-ubyte");
-  const fs::path label_path = find("-labels-idx1-ubyte");
+  const fs::path image_path = find_idx(kind, folder, split, "-images-idx3-ubyte");
+  const fs::path label_path = find_idx(kind, folder, split, "-labels-idx1-ubyte");
   ByteFile images(image_path);
   ByteFile labels(label_path);
-  const std::vector<std::int64_t> header = read_idx_header(images, 3, "images");
-  check_header_field(image_path, "images", header[0], kMaxImages);
-  check_header_field(image_path, "rows", header[1], kMaxSide);
-  check_header_field(image_path, "columns", header[2], kMaxSide);
+  const std::vector<std::int64_t> header = read_image_header(images);
   const std::int64_t count = read_idx_header(labels, 1, "labels")[0];
   if (count != header[0]) {
     throw Error(
@@ -271,6 +278,16 @@ Dataset read_dataset(DatasetKind kind, const fs::path& folder, Split split, std:
   }
   return kind == DatasetKind::Cifar10 ? read_cifar(folder, split, limit)
                                       : read_idx(kind, folder, split, limit);
+}
+
+ImageFacts read_image_facts(DatasetKind kind, const fs::path& folder) {
+  constexpr std::int64_t kCifarImages = 50'000;
+  if (kind == DatasetKind::Cifar10) {
+    return {{3, kCifarSide, kCifarSide}, kClasses, kCifarImages};
+  }
+  ByteFile images(find_idx(kind, folder, Split::Train, "-images-idx3-ubyte"));
+  const std::vector<std::int64_t> header = read_image_header(images);
+  return {{1, header[1], header[2]}, kClasses, header[0]};
 }
 
 }  // namespace narrowmac

@@ -36,4 +36,12 @@ struct Normalisation {
 Dataset read_dataset(DatasetKind kind, const std::filesystem::path& folder, Split split,
                      std::int64_t limit = 0);
 
+/// What a training set says of itself before its images are read.
+struct ImageFacts {
+  FeatureShape shape;
+  std::int64_t classes = 10;
+  std::int64_t count = 0;
+};
+ImageFacts read_image_facts(DatasetKind kind, const std::filesystem::path& folder);
+
 }  // namespace narrowmac

@@ -2,12 +2,14 @@
 
 #include <gtest/gtest.h>
 
+#include "models/theory/accumulation_length.h"
 #include "sim/experiment/files.h"
 #include "sim/experiment/mac_config.h"
 #include "sim/experiment/presets.h"
 #include "sim/experiment/sweep_points.h"
 #include "tests/experiment/expect_error.h"
 #include "tests/experiment/temporary_directory.h"
+#include "tests/experiment/tiny_run.h"
 
 namespace narrowmac {
 namespace {
@@ -175,6 +177,80 @@ TEST_F(RunConfigFile, TheHashOfAKnownRunStaysWhatItIs) {
   EXPECT_EQ(run_hash(read(kRun)), "4f87dcfcf7481d6f");
 }
 
+/// A run file whose images exist: theory needs their shape.
+class PredictedMantissa : public testing::Test {
+ protected:
+  static MacDesign mac(const RunConfig& config, const std::string& layer, Pass pass) {
+    return *config.training.macs.find(layer, pass);
+  }
+  static int bits(const RunConfig& config, const std::string& layer, Pass pass) {
+    return mac(config, layer, pass).accumulator.format.fraction_bits;
+  }
+  RunConfig read(const std::vector<std::string>& set) const {
+    return read_run_config(run_ / "run.toml", set);
+  }
+  TinyRun run_;
+};
+
+int theory(std::int64_t length, std::int64_t chunk = 0) {
+  Accumulation sum;
+  sum.length = length;
+  sum.chunk = chunk;
+  return minimum_mantissa(sum);
+}
+
+TEST_F(PredictedMantissa, IsTheTheorysForEveryLayerAndPass) {
+  const RunConfig config = read({"mac.accumulator_mantissa=predicted+1"});
+  EXPECT_EQ(bits(config, "conv1", Pass::Forward), theory(9) + 1);
+  EXPECT_EQ(bits(config, "conv1", Pass::Gradient), theory(10 * 6 * 6) + 1);
+  EXPECT_EQ(bits(config, "fc1", Pass::Forward), theory(4 * 6 * 6) + 1);
+  EXPECT_GT(theory(10 * 6 * 6), theory(9));
+  EXPECT_EQ(mac(config, "fc1", Pass::Forward).accumulator.format.to_string(), "e6m6");
+}
+
+TEST_F(PredictedMantissa, IsThatOfBothAccumulatorsOfAChunk) {
+  const RunConfig config = read({"training.batch=96", "mac.accumulator_mantissa=predicted",
+                                 "mac.chunk={length = 8, accumulator = \"e6m20\"}"});
+  const MacDesign design = mac(config, "conv1", Pass::Gradient);
+  EXPECT_EQ(design.accumulator.format.fraction_bits, theory(96 * 36, 8));
+  EXPECT_EQ(design.chunk->accumulator.format, design.accumulator.format);
+}
+
+TEST_F(PredictedMantissa, HoldsInOnePassOnlyIfThatPassSaysSo) {
+  const RunConfig config = read({"mac.GRAD.accumulator_mantissa=predicted-2"});
+  EXPECT_EQ(bits(config, "conv1", Pass::Gradient), theory(360) - 2);
+  EXPECT_EQ(bits(config, "conv1", Pass::Forward), 5);
+  const RunConfig inherited =
+      read({"mac.accumulator_mantissa=predicted", "mac.GRAD.accumulator=e6m11"});
+  EXPECT_EQ(bits(inherited, "conv1", Pass::Gradient), 11) << "a table that names its accumulator";
+  EXPECT_EQ(bits(inherited, "conv1", Pass::Forward), theory(9));
+}
+
+TEST_F(PredictedMantissa, ANumberIsTheSameInEveryLayerAndNoWidthIsBelowOne) {
+  EXPECT_EQ(bits(read({"mac.accumulator_mantissa=7"}), "fc1", Pass::Backward), 7);
+  EXPECT_EQ(bits(read({"mac.accumulator_mantissa=predicted-20"}), "fc1", Pass::Backward), 1);
+}
+
+TEST_F(PredictedMantissa, IsAPlainFormatInTheResolvedFile) {
+  const RunConfig config = read({"mac.accumulator_mantissa=predicted"});
+  const std::string text = to_toml(config, "tiny.toml");
+  EXPECT_EQ(text.find("predicted"), std::string::npos);
+  EXPECT_EQ(run_hash(read_run_config(run_.write("resolved.toml", text))), run_hash(config));
+}
+
+TEST_F(PredictedMantissa, IsRefusedWhereItMeansNothing) {
+  for (const char* value : {"\"predicted*2\"", "\"predicted-\"", "\"wide\"", "0", "24"}) {
+    expect_error([&] { (void)read({std::string("mac.accumulator_mantissa=") + value}); },
+                 {"mac.accumulator_mantissa"});
+  }
+  expect_error(
+      [&] {
+        (void)read({"mac.accumulator=int32", "mac.overflow=saturate",
+                    "mac.accumulator_mantissa=predicted"});
+      },
+      {"accumulator_mantissa", "conv1", "eXmY"});
+}
+
 TEST_F(RunConfigFile, UnknownKeysAreRefusedWithTheNearestKnownOne) {
   expect_refused(std::string(kRun) + "roundin = \"down\"\n", {},
                  {"run.toml", "mac.chunk.roundin", "unknown key", "rounding"});
@@ -233,11 +309,16 @@ TEST(ShippedFiles, EveryExperimentAndSweepIsReadAndBeginsWithALineThatSaysWhatIt
     EXPECT_NO_THROW((void)read_run_config(path)) << path;
     EXPECT_TRUE(read_file(path).starts_with("# ")) << path;
   }
+  const std::map<std::string, std::size_t> points = {{"quickstart", 12},
+                                                     {"quickstart-three-seeds", 36},
+                                                     {"int8-accumulators", 4},
+                                                     {"prediction-cnn", 165},
+                                                     {"prediction-resnet8", 165}};
   for (const std::filesystem::path& path : list_presets("sweeps")) {
     EXPECT_TRUE(read_file(path).starts_with("# ")) << path;
-    const bool three = path.stem() == "quickstart-three-seeds";
-    const std::size_t points = path.stem() == "int8-accumulators" ? 4 : three ? 36 : 12;
-    EXPECT_EQ(read_sweep(path, {}).size(), points) << path;
+    const auto known = points.find(path.stem().string());
+    ASSERT_NE(known, points.end()) << path;
+    EXPECT_EQ(read_sweep(path, {}).size(), known->second) << path;
   }
 }
 

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "models/theory/accumulation_length.h"
+
 namespace narrowmac {
 namespace {
 
@@ -36,6 +38,45 @@ TEST(RunRecord, APassWithoutObservationsHasNoRates) {
   const Json& backward = results.at("passes").at("BWD");
   EXPECT_TRUE(backward.at("full_swamping").is_null());
   EXPECT_TRUE(backward.at("vrr").is_null());
+}
+
+/// The two last fields of a file's only row.
+std::string theory_fields(const std::optional<MacDesign>& mac, std::int64_t length) {
+  RunRecord record;
+  record.add({observed("fc1", 10, 8)});  // half of the products are zero
+  RunRecord::Work work(1);
+  work[0].first = "fc1";
+  work[0].second[0].gemms = 1;
+  work[0].second[0].shape.k = length;
+  MacAssignment macs;
+  if (mac) macs.set(Pass::Forward, *mac);
+  const std::string text = record.layers_csv(work, macs, ArrayDesign());
+  const std::string row = text.substr(text.find('\n') + 1);
+  std::size_t comma = row.rfind(',');
+  comma = row.rfind(',', comma - 1);
+  return row.substr(comma + 1, row.size() - comma - 2);
+}
+
+TEST(RunRecord, ALayersRowPredictsFromItsMacItsLengthAndItsNonZeroProducts) {
+  MacDesign mac;
+  mac.a = mac.b = NumberFormat::parse("e5m2");
+  mac.accumulator.format = NumberFormat::parse("e6m6");
+  Accumulation sum;
+  sum.length = 4608;
+  sum.nonzero_ratio = 0.5;
+  const std::string fields = theory_fields(mac, 4608);
+  const std::size_t comma = fields.find(',');
+  EXPECT_DOUBLE_EQ(std::stod(fields.substr(0, comma)), 1 - swamping_loss(6, sum));
+  EXPECT_EQ(std::stoi(fields.substr(comma + 1)), minimum_mantissa(sum));
+}
+
+TEST(RunRecord, WithoutAFloatAccumulatorNothingIsPredicted) {
+  MacDesign mac;
+  mac.a = mac.b = NumberFormat::parse("int8");
+  mac.accumulator.format = NumberFormat::parse("int32");
+  mac.accumulator.overflow = Overflow::Saturate;
+  EXPECT_EQ(theory_fields(mac, 4608), ",");
+  EXPECT_EQ(theory_fields(std::nullopt, 4608), ",") << "fp32";
 }
 
 }  // namespace

@@ -89,7 +89,7 @@ TEST(Run, ADirectoryHoldsEverythingThatTheRunHasToSay) {
   const std::vector<std::string> layers = lines_of(run / "out/layers.csv");
   EXPECT_EQ(layers.front(),
             "layer,pass,m,n,k,macs,cycles,stall_cycles,utilization,nonzero_ratio,full_swamping,"
-            "partial_swamping,overflow,underflow,vrr,nmse");
+            "partial_swamping,overflow,underflow,vrr,nmse,vrr_predicted,mantissa_predicted");
   ASSERT_EQ(layers.size(), 6U) << "no BWD of the first layer";
   EXPECT_TRUE(layers[1].starts_with("conv1,FWD,360,4,9,")) << layers[1];
   EXPECT_TRUE(layers[5].starts_with("fc1,GRAD,144,10,10,")) << layers[5];
@@ -311,7 +311,7 @@ TEST(Run, TheFp32RunHasTimesAndShapesButNoCyclesAndNoLosses) {
   (void)run_experiment(options);
   const std::vector<std::string> layers = lines_of(run / "out/layers.csv");
   // 3 epochs of 96 images: 36 positions x 4 channels x 9 products each.
-  EXPECT_EQ(layers.at(1), "conv1,FWD,360,4,9,373248,,,,,,,,,,");
+  EXPECT_EQ(layers.at(1), "conv1,FWD,360,4,9,373248,,,,,,,,,,,,");
 }
 
 TEST(Run, ADivergedRunIsAResult) {
