@@ -2,7 +2,8 @@
 """Draws a sweep directory or a run directory of narrowmac as SVG and PNG.
 
 From a sweep: test accuracy against accumulator width, what each pass lost, loss curves, swamping per layer.
-From a run: its loss, and what each layer lost. Unfinished sweeps are drawn as far as they are.
+From a sweep around predicted widths: test accuracy against bits above the prediction.
+From a run: its loss, what each layer lost, and what theory predicts of it. Unfinished sweeps are drawn as far as they are.
 """
 
 import argparse
@@ -42,9 +43,12 @@ def load(directory):
     if (directory / "sweep.csv").is_file():
         from plotting.points import group_points
         from plotting.sweep_figures import FIGURES
+        from plotting import prediction, prediction_figures
         runs, total = load_sweep(directory)
         finished = sum(run.summary is not None for run in runs)
-        return FIGURES, group_points(runs), f"Pictures of {directory} ({finished} of {total} runs finished):"
+        points = group_points(runs)
+        figures = prediction_figures.FIGURES if prediction.is_prediction(points) else FIGURES
+        return figures, points, f"Pictures of {directory} ({finished} of {total} runs finished):"
     if (directory / "config.toml").is_file():
         from plotting.run_figures import FIGURES
         return FIGURES, load_run(directory), f"Pictures of {directory}:"

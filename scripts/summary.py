@@ -6,6 +6,7 @@ import sys
 import textwrap
 from pathlib import Path
 
+from plotting import prediction
 from plotting.data import DataError, load_sweep
 from plotting.points import group_points
 from plotting.report import conclusion, table
@@ -21,13 +22,17 @@ def main():
         print(f"summary.py: {error}", file=sys.stderr)
         return 2
     points = group_points(runs)
-    print(table(points))
-    print("swamped: full swamping, the share of a pass's additions that left the accumulator as it was")
+    predicted = prediction.is_prediction(points)
+    if predicted:
+        print(prediction.table(points) + "\n\n" + prediction.knee_table(points))
+    else:
+        print(table(points))
+        print("swamped: full swamping, the share of a pass's additions that left the accumulator as it was")
     finished = sum(run.summary is not None for run in runs)
     if finished < total:
         print(f"\nUnfinished: {finished} of {total} runs are done.")
     print()
-    for sentence in conclusion(points):
+    for sentence in prediction.conclusion(points) if predicted else conclusion(points):
         print(wrap(sentence))
     return 0
 

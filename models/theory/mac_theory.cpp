@@ -17,7 +17,7 @@ int product_mantissa(const MacDesign& mac) {
 
 std::optional<Accumulation> theory_of(const MacDesign& mac, const AccumulationOrder& order,
                                       std::int64_t length, double nonzero_ratio) {
-  if (!mac.accumulator.format.is_float()) return std::nullopt;
+  if (!mac.accumulator.format.is_float() || order.dot || order.exact) return std::nullopt;
   Accumulation sum;
   sum.product_mantissa = product_mantissa(mac);
   sum.length = length;

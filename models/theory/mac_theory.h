@@ -15,7 +15,8 @@ int product_mantissa(const NumberFormat& a, const NumberFormat& b);
 int product_mantissa(const MacDesign& mac);
 
 /// The sum of `length` products of a MAC in an order, as the theory sees it. Absent where the
-/// theory has nothing to say: with a fixed-point accumulator, which has no mantissa.
+/// theory has nothing to say: with a fixed-point accumulator, which has no mantissa, in a dot unit,
+/// whose products do not meet the accumulator one by one, and in an exact sum.
 std::optional<Accumulation> theory_of(const MacDesign& mac, const AccumulationOrder& order,
                                       std::int64_t length, double nonzero_ratio);
 

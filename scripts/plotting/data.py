@@ -31,6 +31,7 @@ class Run:
     observations: list[dict] = field(default_factory=list)
     name: str | None = None  # the sweep's label of this point
     variant: str = ""  # what the sweep varies besides the accumulator
+    keys: dict = field(default_factory=dict)  # what the sweep sets in this point
 
     @property
     def results(self):
@@ -126,19 +127,24 @@ def load_sweep(directory):
     for row in rows:
         if (directory / str(row["run"]) / "config.toml").is_file():
             run = load_run(directory / str(row["run"]))
-            run.name, run.variant = row.get("label"), _variant(row)
+            run.name, run.variant, run.keys = row.get("label"), _variant(row), _keys(row)
             runs.append(run)
     if not runs:
         raise DataError(f"{table}: none of the {len(rows)} points has been started")
     return runs, len(rows)
 
 
+def _keys(row):
+    """Columns between label and seed are the keys that the sweep sets."""
+    names = list(row)[1:list(row).index("seed")] if "seed" in row else []
+    return {name: row[name] for name in names if row[name]}
+
+
 def _variant(row):
-    """Columns between label and seed are the keys that the sweep sets. A change of [mac] as a whole or of the
+    """A change of [mac] as a whole or of the
     accumulator and its chunk is a point's place on the width axis; every other one sets a line apart."""
-    keys = list(row)[1:list(row).index("seed")] if "seed" in row else []
     accumulator = r"(mac|formats|mac\.chunk)|mac\.(accumulator|chunk\..*)"
-    return ", ".join(f"{key}={row[key]}" for key in keys if row[key] and not re.fullmatch(accumulator, key))
+    return ", ".join(f"{key}={value}" for key, value in _keys(row).items() if not re.fullmatch(accumulator, key))
 
 
 def finite(value):

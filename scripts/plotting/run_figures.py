@@ -4,6 +4,7 @@ import numpy as np
 
 from .data import PASSES, finite
 from .points import METRICS
+from .prediction_figures import predicted_and_measured
 from .style import BLUE, COLUMN, METRIC_LABELS, PAGE, PASS_COLOURS, PERCENT, note, plt
 from .sweep_figures import running_mean
 
@@ -59,4 +60,4 @@ def layers(run):
     return figure
 
 
-FIGURES = {"loss": loss, "layers": layers}
+FIGURES = {"loss": loss, "layers": layers, "prediction": predicted_and_measured}

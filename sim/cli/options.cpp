@@ -8,6 +8,7 @@
 
 #include "models/design/error.h"
 #include "sim/cli/results.h"
+#include "sim/cli/theory_options.h"
 
 namespace narrowmac {
 namespace {
@@ -32,11 +33,6 @@ struct Parsed {
   CyclesCommand cycles;
   VrrCommand vrr;
   PredictCommand predict;
-  int accumulator_mantissa = -1;
-  bool find = false;
-  std::int64_t chunk = 0;
-  std::string nonzero_ratios;
-  int product_mantissa = -1;
   RtlCommand rtl;
   EstimateCommand estimate;
   std::string liberty;
@@ -269,27 +265,7 @@ void add_vrr(CLI::App& app, Parsed& parsed) {
       "  narrowmac vrr --find --length 4608 --format json\n"
       "VRR = Var(computed sum) / Var(sum); a mantissa suffices when ln v(n) = n (1 - VRR) < ln 50 "
       "at every level of accumulation (Sakr et al., arXiv 1901.06588).\n");
-  CLI::Option* mantissa = command
-                              ->add_option("--accumulator-mantissa", parsed.accumulator_mantissa,
-                                           "Stored mantissa bits of the accumulator: 9 for e6m9")
-                              ->check(CLI::Range(1, kMaxTheoryMantissa));
-  CLI::Option* find =
-      command->add_flag("--find", parsed.find, "Find the smallest accumulator that suffices");
-  mantissa->excludes(find);
-  Accumulation& sum = parsed.vrr.sum;
-  command
-      ->add_option("--product-mantissa", sum.product_mantissa,
-                   "Mantissa bits of a product: 5 for two e5m2 operands")
-      ->check(CLI::Range(0, kMaxTheoryMantissa))
-      ->capture_default_str();
-  command->add_option("--length", sum.length, "Products in the sum, 2 to 2^40")
-      ->required()
-      ->check(CLI::Range(std::int64_t{2}, kMaxTheoryLength));
-  command->add_option("--chunk", sum.chunk, "Products in a chunk (default: sequential)")
-      ->check(CLI::Range(std::int64_t{1}, kMaxTheoryLength));
-  command->add_option("--nzr", sum.nonzero_ratio, "Part of the products that is not zero")
-      ->check(CLI::Range(0.0, 1.0))
-      ->capture_default_str();
+  add_vrr_options(*command, parsed.vrr);
 }
 
 void add_predict(CLI::App& app, Parsed& parsed) {
@@ -300,55 +276,7 @@ void add_predict(CLI::App& app, Parsed& parsed) {
       "  narrowmac predict NETWORK.toml --mac configs/macs/e4m3-e6m9.toml --nzr ratios.csv "
       "--format "
       "csv\n");
-  PredictCommand& predict = parsed.predict;
-  command
-      ->add_option("NETWORK", predict.network,
-                   "Network file (*.toml), topology (*.csv), or the name of a shipped one")
-      ->required();
-  command
-      ->add_option("--batch", parsed.batch,
-                   "Images at a time (default: the network file's batch, else 128; 1 for a "
-                   "topology)")
-      ->check(CLI::Range(1, 1 << 24));
-  command
-      ->add_option("--chunk", parsed.chunk,
-                   "Products in a chunk of the chunked accumulator (default: that of --mac, "
-                   "else 64)")
-      ->check(CLI::Range(std::int64_t{2}, kMaxTheoryLength));
-  command->add_option("--nzr", parsed.nonzero_ratios,
-                      "Part of the products that is not zero: a number, a CSV file with layer, "
-                      "pass, nonzero_ratio (a run's layers.csv), or a run directory (default: 1)");
-  CLI::Option* product =
-      command
-          ->add_option("--product-mantissa", parsed.product_mantissa,
-                       "Mantissa bits of a product (default: that of --mac, else 5, of two e5m2 "
-                       "operands)")
-          ->check(CLI::Range(0, kMaxTheoryMantissa));
-  command->add_option("--mac", parsed.mac, "MAC file: its operands' products, its chunk length")
-      ->excludes(product);
-  command->add_option("--input", parsed.input,
-                      "CHANNELSxHEIGHTxWIDTH of the images (default: the network file's, else "
-                      "1x28x28)");
-}
-
-PredictCommand understand_predict(const Parsed& parsed) {
-  PredictCommand predict = parsed.predict;
-  if (parsed.batch > 0) predict.batch = parsed.batch;
-  if (parsed.chunk > 0) predict.chunk = parsed.chunk;
-  if (!parsed.nonzero_ratios.empty()) predict.nonzero_ratios = parsed.nonzero_ratios;
-  if (parsed.product_mantissa >= 0) predict.product_mantissa = parsed.product_mantissa;
-  if (!parsed.mac.empty()) predict.mac = parsed.mac;
-  if (!parsed.input.empty()) predict.input = parsed.input;
-  return predict;
-}
-
-VrrCommand understand_vrr(const Parsed& parsed) {
-  if (parsed.accumulator_mantissa < 0 && !parsed.find) {
-    throw Error("vrr: found neither --accumulator-mantissa M nor --find; accepted: one of them");
-  }
-  VrrCommand vrr = parsed.vrr;
-  if (!parsed.find) vrr.accumulator_mantissa = parsed.accumulator_mantissa;
-  return vrr;
+  add_predict_options(*command, parsed.predict);
 }
 
 CyclesCommand understand_cycles(Parsed& parsed) {
@@ -432,9 +360,9 @@ Invocation understand(const CLI::App& app, Parsed& parsed) {
   } else if (app.got_subcommand("cycles")) {
     invocation.command = understand_cycles(parsed);
   } else if (app.got_subcommand("vrr")) {
-    invocation.command = understand_vrr(parsed);
+    invocation.command = parsed.vrr;
   } else if (app.got_subcommand("predict")) {
-    invocation.command = understand_predict(parsed);
+    invocation.command = parsed.predict;
   } else if (app.got_subcommand("rtl")) {
     invocation.command = parsed.rtl;
   } else if (app.got_subcommand("estimate")) {

@@ -75,7 +75,8 @@ struct CyclesCommand {
 };
 
 struct VrrCommand {
-  std::optional<int> accumulator_mantissa;  ///< absent: the smallest that suffices
+  std::optional<int> accumulator_mantissa;
+  bool find = false;  ///< the smallest that suffices, instead
   Accumulation sum;
 };
 

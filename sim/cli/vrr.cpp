@@ -92,6 +92,9 @@ std::string for_people(const VrrCommand& command, int mantissa) {
 }  // namespace
 
 int vrr_command(const VrrCommand& command, OutputFormat format) {
+  if (!command.find && !command.accumulator_mantissa) {
+    throw Error("vrr: found neither --accumulator-mantissa M nor --find; accepted: one of them");
+  }
   const int mantissa =
       command.accumulator_mantissa ? *command.accumulator_mantissa : minimum_mantissa(command.sum);
   if (format == OutputFormat::Table) {

@@ -17,7 +17,7 @@ if importlib.util.find_spec("matplotlib") is None:
     sys.exit(77)
 
 import synthetic  # noqa: E402
-from plotting import points, report, style, sweep_figures  # noqa: E402
+from plotting import points, prediction, report, style, sweep_figures  # noqa: E402
 from plotting.data import load_run, load_sweep, mantissa_bits  # noqa: E402
 
 
@@ -194,6 +194,68 @@ class ClosingSentence(InTemporaryDirectory):
         self.assertRegex(done.stdout, r"e5m2, e6m4 +not finished")
         self.assertRegex(done.stdout, r"e5m2, e6m2 +10\.0 % diverged")
         self.assertIn("11 of 12 runs are done", done.stdout)
+
+
+class Prediction(InTemporaryDirectory):
+    def sweep(self, accuracies, **options):
+        return synthetic.write_prediction_sweep(self.directory / "sweep", accuracies, **options)
+
+    def found(self, accuracies, **options):
+        runs, _ = load_sweep(self.sweep(accuracies, **options))
+        return points.group_points(runs)
+
+    def test_a_point_stands_at_the_offset_order_and_passes_that_the_sweep_set(self):
+        self.assertEqual(prediction.place_of({"mac.accumulator_mantissa": "predicted-3"}),
+                         prediction.Place("all", 0, -3))
+        self.assertEqual(prediction.place_of({"mac.GRAD.accumulator_mantissa": "predicted",
+                                              "mac.GRAD.chunk.length": "64"}), prediction.Place("GRAD", 64, 0))
+        self.assertIsNone(prediction.place_of({"mac.accumulator": "e6m3"}))
+
+    def test_knees_are_where_each_criterion_is_last_met_from_above(self):
+        line = {("GRAD", 0, 1): 80.0, ("GRAD", 0, 0): 80.0, ("GRAD", 0, -1): 79.5, ("GRAD", 0, -2): 75.0,
+                ("GRAD", 0, -3): 40.0}
+        (passes, chunk, smallest, knees), = prediction.knees(self.found(line))
+        self.assertEqual((passes, chunk, smallest), ("GRAD", 0, -3))
+        self.assertEqual(knees, {"training": -1, "theory": 0, "theory, sparse": -1, "VRR": -2, "NMSE": -2})
+
+    def test_a_loss_that_not_every_seed_shows_is_no_loss(self):
+        found = self.found({("all", 0, 0): 77.0})
+        lines, wide = prediction.lines_of(found)
+        point = lines["all", 0][0]
+        self.assertFalse(prediction.trains(point, wide))
+        point.runs[0].summary["results"]["test_accuracy"] = 0.9
+        self.assertTrue(prediction.trains(point, wide))
+
+    def test_the_conclusion_leaves_out_lines_that_never_break(self):
+        found = self.found({("all", 0, 0): 80.0, ("all", 0, -1): 60.0, ("FWD", 0, 0): 80.0, ("FWD", 0, -1): 80.0})
+        text = " ".join(prediction.conclusion(found))
+        self.assertIn("1 of 2 lines still train at the narrowest width", text)
+        self.assertIn("Theory asks for 0 to 0 bits against what training needs, 0.0 off in the mean (one line).", text)
+        self.assertIn("Closest to the knee: Theory.", text)
+
+    def test_its_picture_and_words_come_from_the_usual_commands(self):
+        sweep = self.sweep({("all", chunk, offset): 80.0 + 10 * min(0, offset + 1) for chunk in (0, 64)
+                            for offset in (1, 0, -1, -2)})
+        done = call("plot.py", sweep)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertTrue((sweep / "plots" / "prediction.svg").is_file())
+        done = call("summary.py", sweep)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertIn("all, chunk 64", done.stdout)
+        self.assertIn("10.0 ± 0.0", done.stdout)
+
+    def test_a_run_shows_prediction_beside_measurement(self):
+        synthetic.write_run(self.directory / "run", "e6m4")
+        synthetic.add_prediction(self.directory / "run", -2)
+        done = call("plot.py", self.directory / "run")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertTrue((self.directory / "run" / "plots" / "prediction.svg").is_file())
+
+    def test_a_run_of_an_older_version_has_no_prediction_to_draw(self):
+        synthetic.write_run(self.directory / "run", "e6m4")
+        done = call("plot.py", self.directory / "run")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("prediction: nothing to draw yet", done.stdout)
 
 
 if __name__ == "__main__":

@@ -94,3 +94,41 @@ def write_sweep(directory, accuracies=None, seeds=(1,), spread=0.1, unfinished=(
     directory.mkdir(parents=True, exist_ok=True)
     write_csv(directory / "sweep.csv", rows)
     return directory
+
+
+def write_prediction_sweep(directory, accuracies, seeds=(1, 2, 3), wide=80.0):
+    """`accuracies`: {(passes, chunk, offset): percent}; theory asks for 6 bits everywhere, VRR falls below 0.95 from
+    three bits less on. Seed s adds (s - 2) / 10 to every point alike."""
+    directory = Path(directory)
+    directory.mkdir(parents=True)
+    keys = [f"mac.{middle}{key}" for middle in ("", "FWD.", "BWD.", "GRAD.")
+            for key in ("accumulator_mantissa", "chunk.length")]
+    rows = []
+    for number, (place, accuracy) in enumerate({None: wide, **accuracies}.items()):
+        for seed in seeds:
+            name = f"{number:08x}{seed:08x}"
+            row = {"label": "wide", **dict.fromkeys(keys, ""), "seed": seed, "run": name}
+            offset = 0
+            if place is not None:
+                passes, chunk, offset = place
+                middle = "" if passes == "all" else passes + "."
+                row["label"] = str(place)
+                row[f"mac.{middle}accumulator_mantissa"] = f"predicted{offset:+d}" if offset else "predicted"
+                row[f"mac.{middle}chunk.length"] = chunk or ""
+            rows.append(row)
+            write_run(directory / name, f"e6m{6 + offset}", 0, seed, accuracy + (seed - 2) / 10)
+            add_prediction(directory / name, offset)
+    write_csv(directory / "sweep.csv", rows)
+    return directory
+
+
+def add_prediction(run, offset):
+    """What theory and measurement say of a run whose layers all have 6 + offset bits."""
+    layers = [{"layer": layer, "pass": name, "macs": 1000, "nonzero_ratio": 0.5, "vrr": 0.99 if offset > -3 else 0.9,
+               "nmse": 10.0 ** (-4 - offset), "vrr_predicted": 1 - 10.0 ** (-4 - offset), "mantissa_predicted": 5}
+              for layer in LAYERS for name in PASSES if (layer, name) != ("conv1", "BWD")]
+    write_csv(run / "layers.csv", layers)
+    with (run / "config.toml").open("a", encoding="utf-8") as config:
+        for row in layers:
+            config.write(f'[[mac.layer]]\nname = "{row["layer"]}"\npass = "{row["pass"]}"\n'
+                         f'accumulator = "e6m{6 + offset}"\n')

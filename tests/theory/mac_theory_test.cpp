@@ -55,6 +55,14 @@ TEST(MacTheory, AFixedPointAccumulatorHasNoMantissa) {
   EXPECT_FALSE(predicted_loss(design("int8", "e6m9"), order, 640, 1));
 }
 
+TEST(MacTheory, SaysNothingOfDotUnitsAndExactSums) {
+  AccumulationOrder dot, exact;
+  dot.dot = Dot{4, 13, DotAccumulator::Aligned, Alignment::TowardZero};
+  exact.exact = true;
+  EXPECT_FALSE(predicted_loss(design("e5m2", "e6m9"), dot, 64, 1));
+  EXPECT_FALSE(predicted_mantissa(design("e5m2", "e6m9"), exact, 64, 1));
+}
+
 TEST(MacTheory, WideOperandsAreWithinTheTheorysRange) {
   EXPECT_TRUE(predicted_loss(design("fx53.0", "fp32"), {}, 64, 1));
 }
