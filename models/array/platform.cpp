@@ -113,10 +113,11 @@ PlatformResult Platform::simulate(const GemmShape& shape, const ArrayDesign& arr
   without_memory.memory.reset();
   PlatformResult result;
   result.timing = timing(shape, without_memory, bytes);  // refuses what is too large to count
-  const FoldSchedule schedule(shape, array, bytes);      // refuses scratchpads that are too small
+  const Streamed stream = streamed(shape, bytes);
+  const FoldSchedule schedule(stream.shape, array, stream.bytes);  // refuses small scratchpads
 
   modules_->configure(array.memory);
-  modules_->host.post(shape, array, bytes, job);
+  modules_->host.post(stream.shape, array, stream.bytes, job);
   sc_core::sc_start();
   for (const auto& failure : {modules_->host.failure(), modules_->controller.failure()}) {
     if (failure) std::rethrow_exception(failure);

@@ -86,10 +86,26 @@ ElementBytes element_bytes(const MacDesign& mac, const AccumulationOrder& order)
     return (format.width + 7) / 8;
   };
   const NumberFormat& sums = order.chunk ? order.chunk->accumulator.format : mac.accumulator.format;
-  return {whole_bytes(mac.a), whole_bytes(mac.b), whole_bytes(sums)};
+  return {whole_bytes(mac.a), whole_bytes(mac.b), whole_bytes(sums),
+          order.dot ? order.dot->terms : 1};
+}
+
+Streamed streamed(const GemmShape& shape, const ElementBytes& bytes) {
+  const std::int64_t terms = bytes.terms;
+  const std::int64_t groups = shape.k / terms + (shape.k % terms != 0 ? 1 : 0);
+  return {{shape.m, shape.n, groups}, {bytes.a * terms, bytes.b * terms, bytes.psum, 1}};
 }
 
 Timing timing(const GemmShape& shape, const ArrayDesign& array, const ElementBytes& bytes) {
+  if (bytes.terms > 1) {
+    const Streamed groups = streamed(shape, bytes);
+    Timing result = timing(groups.shape, array, groups.bytes);
+    if (shape.k > 0) {
+      result.utilization *= static_cast<double>(shape.k) / (static_cast<double>(groups.shape.k) *
+                                                            static_cast<double>(bytes.terms));
+    }
+    return result;
+  }
   const Mapping map = map_gemm(shape, array);
   Timing result;
   if (map.row_folds == 0) return result;

@@ -18,6 +18,8 @@ LaneIncrement increment_of(RoundingMode mode) {
       return LaneIncrement::Negative;
     case RoundingMode::Stochastic:
       return LaneIncrement::Random;
+    case RoundingMode::TruncateAligned:
+      return LaneIncrement::Aligned;
     default:
       return LaneIncrement::None;
   }
@@ -38,7 +40,8 @@ std::string keeps_bits(const Conversion& to, const Addends& addends, const LaneT
   }
   if (std::min(addends.quantum_exponent, value_quantum_exponent) >= lane.quantum_exponent)
     return {};
-  const int last_bit = to.format.min_quantum_exponent() - looked_at(to.rounding) - 2;
+  const int last_bit =
+      to.format.min_quantum_exponent() - looked_at(to.rounding) - to.rounding.guard_bits - 2;
   if (lanes_fuse_multiply_add() && last_bit >= lane.quantum_exponent) return {};
   return "sums may underflow in the lane";
 }
@@ -52,6 +55,11 @@ LevelResult plan_directed_float(LevelResult result, const Conversion& to, const 
         fmt::format("the lane has {} bits below the accumulator's, the rounding "
                     "looks at {}",
                     result.plan.dropped, looked_at(to.rounding)));
+  }
+  const int guard_bits = to.rounding.guard_bits;
+  if (format.fraction_bits + guard_bits + 2 > lane.significand) {
+    return level_fails(
+        fmt::format("the aligned sum has {} bits", format.precision() + guard_bits + 1));
   }
   result = plan_overflow(result, to, growth_of(to, addends), lane, 1);
   if (!result.ok()) return result;
@@ -107,6 +115,12 @@ LevelResult plan_directed(const Conversion& to, const Addends& addends, const La
   if (!result.ok()) return result;
   result.results.precision = to.format.precision();
   const bool down = to.rounding.mode == RoundingMode::Down;
+  if (to.rounding.mode == RoundingMode::TruncateAligned) {
+    result.reason =
+        fmt::format("addends truncated at {} guard bit{} in lanes rounded toward zero{}",
+                    to.rounding.guard_bits, to.rounding.guard_bits == 1 ? "" : "s", result.reason);
+    return result;
+  }
   result.reason =
       fmt::format("lanes rounded {} begin with the exact sum's bits, integers do the rest{}",
                   down ? "down" : "toward zero", result.reason);

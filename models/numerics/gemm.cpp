@@ -4,6 +4,7 @@
 
 #include "models/design/error.h"
 #include "models/numerics/gradient_gemm.h"
+#include "models/numerics/group_gemm.h"
 #include "models/numerics/integer_gemm.h"
 #include "models/numerics/lane_gemm.h"
 #include "models/numerics/observe.h"
@@ -63,6 +64,9 @@ bool run_lanes(const GemmProblem& problem, const GemmPlan& plan, const OutputVie
       return true;
     case GemmPlan::Lane::Float64:
       lane_gemm<double>(problem, plan, out);
+      return true;
+    case GemmPlan::Lane::Groups:
+      group_gemm(problem, plan, out);
       return true;
     default:
       return false;

@@ -29,6 +29,7 @@ enum class LaneIncrement : std::uint8_t {
   Half,      ///< nearest, ties away from zero
   Negative,  ///< down: everything that is dropped, where x is negative
   Random,    ///< stochastic: the random bits, at the top of what is dropped
+  Aligned,   ///< nothing, but both addends are truncated before they are added: truncate-aligned
 };
 
 /// Constants of one accumulator level in a lane of type T (float or double).
@@ -55,7 +56,8 @@ struct LaneStep {
   int random_bits = 0;  ///< Random
   T offset = 0;         ///< added to magnitudes below offset_below: puts their last bit there, too
   T offset_below = 0;
-  T flush_below = 0;                                  ///< smaller results become zero
+  T align_scale = 0;  ///< Aligned: 2^E times it has a unit in the last place of 2^(E - Y - g)
+  T flush_below = 0;  ///< smaller results become zero
   T above_high = std::numeric_limits<T>::infinity();  ///< what results beyond low .. high become
   T below_low = -std::numeric_limits<T>::infinity();
 };

@@ -24,6 +24,7 @@ struct DirectedVectors {
   using DU = hn::RebindToUnsigned<D>;
   using Word = hn::TFromD<DU>;
   hn::Vec<D> offset, offset_below, flush_below, low, high, above_high, below_low;
+  hn::Vec<D> align_scale, smallest_normal, exponent_mask;
   hn::Vec<DU> keep;
   hn::Vec<DU> added;  ///< Half: half a unit; Negative: all that is dropped; Random: its bits' mask
 
@@ -35,6 +36,9 @@ struct DirectedVectors {
         high(hn::Set(d, step.high)),
         above_high(hn::Set(d, step.above_high)),
         below_low(hn::Set(d, step.below_low)),
+        align_scale(hn::Set(d, step.align_scale)),
+        smallest_normal(hn::Set(d, step.smallest_normal)),
+        exponent_mask(hn::Set(d, std::numeric_limits<T>::infinity())),
         keep(hn::Set(DU(), static_cast<Word>(~Dropped(step)))),
         added(hn::Set(DU(), Added(step))) {}
 
@@ -55,6 +59,35 @@ struct DirectedVectors {
     }
   }
 };
+
+/// x truncated toward zero to a multiple of the last place of `magic`, which exceeds it, in lanes
+/// that round toward zero.
+template <class D, class V>
+HWY_INLINE V TruncatedAt(D d, V x, V magic) {
+  const V signed_magic = hn::OrAnd(magic, x, hn::SignBit(d));
+  return hn::Sub(hn::Add(x, signed_magic), signed_magic);
+}
+
+/// The addends of truncate-aligned, each truncated at the last guard bit of the larger one, and
+/// added: exact.
+template <bool kCareful, class D, class V>
+HWY_INLINE V AlignedSum(D d, V acc, V addend, const DirectedVectors<D>& k) {
+  const V top = hn::Max(hn::And(acc, k.exponent_mask), hn::And(addend, k.exponent_mask));
+  const V magic = hn::Mul(hn::Max(top, k.smallest_normal), k.align_scale);
+  const V sum = hn::Add(TruncatedAt(d, acc, magic), TruncatedAt(d, addend, magic));
+  // Truncation forgets the sign of a zero; it matters if both are negative.
+  return kCareful ? hn::OrAnd(sum, hn::And(acc, addend), hn::SignBit(d)) : sum;
+}
+
+/// acc + a b as a Directed rounding begins: rounded in the lane's direction.
+template <LaneIncrement kIncrement, bool kCareful, class D, class V>
+HWY_INLINE V DirectedSum(D d, V a, V b, V acc, const DirectedVectors<D>& k) {
+  if constexpr (kIncrement == LaneIncrement::Aligned) {
+    return AlignedSum<kCareful>(d, acc, hn::Mul(a, b), k);
+  } else {
+    return hn::MulAdd(a, b, acc);
+  }
+}
 
 /// x, the sum rounded in the lane's direction, rounded to the accumulator. kCareful: with what
 /// underflow, fixed point and the ends of the range need.
@@ -103,7 +136,7 @@ HWY_INLINE void DirectedSteps(D d, const TileWork<hn::TFromD<D>>& work, const Di
       const V a_lane = hn::Set(d, work.a_rows[r][a_index]);
       HWY_UNROLL(2)
       for (int v = 0; v < kVectors; ++v) {
-        const V x = hn::MulAdd(a_lane, b_lane[v], acc.v[r][v]);
+        const V x = DirectedSum<kIncrement, kCareful>(d, a_lane, b_lane[v], acc.v[r][v], k);
         acc.v[r][v] = DirectedFrom<kIncrement, kCareful>(d, x, none, k);
       }
     }

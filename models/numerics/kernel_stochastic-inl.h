@@ -278,6 +278,8 @@ TileKernel<T> SelectDirected(std::int64_t n, LaneIncrement increment, int random
         default:
           return StochasticTileOf<1, T>(n);
       }
+    case LaneIncrement::Aligned:
+      return DirectedTile<LaneIncrement::Aligned, T>(n);
     default:
       return DirectedTile<LaneIncrement::None, T>(n);
   }
@@ -313,7 +315,7 @@ void AddDirected(const LaneStep<T>& first, const LaneStep<T>& second, const Tile
       // Not for zero: rounding down makes 0 - 0 negative.
       if (first.start != 0) sum = hn::Sub(sum, start);
       if (first.positive_zero) sum = hn::IfThenElseZero(hn::Ne(sum, hn::Zero(d)), sum);
-      const auto x = hn::MulAdd(sum, one, hn::LoadU(d, work.totals + i));
+      const auto x = DirectedSum<kIncrement, true>(d, sum, one, hn::LoadU(d, work.totals + i), k);
       hn::StoreU(DirectedFrom<kIncrement, true>(d, x, random, k), d, work.totals + i);
       hn::StoreU(start, d, work.sums + i);
     }
@@ -330,6 +332,8 @@ void AddDirectedSums(const LaneStep<T>& first, const LaneStep<T>& second, const 
       return AddDirected<LaneIncrement::Negative>(first, second, work, rows, columns, chunk);
     case LaneIncrement::Random:
       return AddDirected<LaneIncrement::Random>(first, second, work, rows, columns, chunk);
+    case LaneIncrement::Aligned:
+      return AddDirected<LaneIncrement::Aligned>(first, second, work, rows, columns, chunk);
     default:
       return AddDirected<LaneIncrement::None>(first, second, work, rows, columns, chunk);
   }

@@ -15,6 +15,10 @@ void set_directed(LaneStep<T>& step, const Conversion& conversion, const LevelPl
   step.increment = level.increment;
   step.dropped = level.dropped;
   step.random_bits = conversion.rounding.random_bits;
+  if (level.increment == LaneIncrement::Aligned) {
+    const int below = format.fraction_bits + conversion.rounding.guard_bits;
+    step.align_scale = std::ldexp(T{1}, std::numeric_limits<T>::digits - 1 - below);
+  }
   if (format.is_fixed()) {
     step.offset = std::ldexp(T{1}, level.offset_exponent);
     step.offset_below = kInfinity;

@@ -67,6 +67,7 @@ Growth growth_of(const Conversion& to, const Addends& addends) {
       break;
     }
     case RoundingMode::TowardZero:
+    case RoundingMode::TruncateAligned:
       growth.addend = addend;
       growth.bound_exponent = addends.bound_exponent + log2_ceil(addends.count);
       break;
@@ -102,7 +103,8 @@ LevelResult plan_overflow(LevelResult result, const Conversion& to, const Growth
   result.results.bound_exponent = format_bound;
   const bool nearest_even = to.rounding.mode == RoundingMode::NearestEven;
   if (to.overflow == Overflow::Wrap) return level_fails("a sum may wrap around");
-  if (to.overflow == Overflow::Saturate || to.rounding.mode == RoundingMode::TowardZero) {
+  if (to.overflow == Overflow::Saturate || to.rounding.mode == RoundingMode::TowardZero ||
+      to.rounding.mode == RoundingMode::TruncateAligned) {
     result.plan.clamp = true;
     result.reason += "; clamped";
   } else {

@@ -6,6 +6,7 @@
 #include <iterator>
 #include <vector>
 
+#include "models/numerics/group_gemm.h"
 #include "models/numerics/lane_gemm.h"
 #include "models/numerics/patch_row.h"
 #include "models/numerics/reference.h"
@@ -81,12 +82,16 @@ GemmStatistics observe_gemm(const GemmProblem& problem, const GemmPlan& plan,
                             const Observation& observe) {
   const auto start = std::chrono::steady_clock::now();
   std::optional<GemmStatistics> counted;
-  if (plan.counts_in_lanes || plan.counts_in_steps) {
+  if (plan.counts_in_lanes || plan.counts_in_steps || plan.groups.counts) {
     const ObservedRows observed(problem, observe);
     const std::vector<std::int64_t> rows = observed_rows(observe, problem.shape().m);
-    counted = plan.lane == GemmPlan::Lane::Float32
-                  ? statistics_in_lanes<float>(observed.problem(), plan, rows)
-                  : statistics_in_lanes<double>(observed.problem(), plan, rows);
+    if (plan.lane == GemmPlan::Lane::Groups) {
+      counted = group_statistics(observed.problem(), plan, rows);
+    } else if (plan.lane == GemmPlan::Lane::Float32) {
+      counted = statistics_in_lanes<float>(observed.problem(), plan, rows);
+    } else {
+      counted = statistics_in_lanes<double>(observed.problem(), plan, rows);
+    }
   }
   if (!counted) counted = reference_statistics(problem, observe);
   if (observe.seconds != nullptr) {

@@ -21,6 +21,9 @@ std::optional<int> watch_scale(const Conversion& to, const LevelPlan& level,
 /// Room that the lane's intermediate values need above the sums: they are multiplied by 2^(L-p),
 /// Gradual by twice that.
 int headroom(const Conversion& to, const LevelPlan& level, const LaneTraits& lane) {
+  if (level.increment == LaneIncrement::Aligned) {
+    return lane.significand + 1 - to.format.fraction_bits - to.rounding.guard_bits;
+  }
   if (level.rounding == LaneRounding::Directed) return 1;
   if (!to.format.is_float() || lane_is_accumulator(to, lane)) return 1;
   return lane.significand - to.format.precision() + 2;
@@ -243,8 +246,6 @@ class LaneProof {
   LanePlan levels_;
 };
 
-bool aligns(const Conversion& to) { return to.rounding.mode == RoundingMode::TruncateAligned; }
-
 }  // namespace
 
 GemmPlan make_plan(const PlanInput& input) {
@@ -256,11 +257,11 @@ GemmPlan make_plan(const PlanInput& input) {
     return plan;
   };
   if (input.shape.k == 0) return reference("no products");
-  if (input.order.dot) return reference("groups of products are aligned and added");
-  if (input.order.exact) return reference("all products are summed exactly");
-  if (aligns(input.mac.accumulator) ||
-      (input.order.chunk && aligns(input.order.chunk->accumulator))) {
-    return reference("the addends are aligned before they are added");
+  if (input.order.dot || input.order.exact) {
+    plan.groups = plan_groups(input);
+    plan.reasons.push_back(plan.groups.reason);
+    if (plan.groups.kernel != GroupPlan::Kernel::None) plan.lane = GemmPlan::Lane::Groups;
+    return plan;
   }
   if (input.mac.product) return reference("the product is rounded");
   if (input.starts_from_c0) return reference("the accumulator starts from C0");

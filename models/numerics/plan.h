@@ -7,6 +7,7 @@
 #include "models/design/array_design.h"
 #include "models/design/gemm_shape.h"
 #include "models/design/mac_design.h"
+#include "models/numerics/group_plan.h"
 #include "models/numerics/integer_plan.h"
 #include "models/numerics/kernel.h"
 #include "models/numerics/operand_range.h"
@@ -50,9 +51,10 @@ enum class GemmPath : std::uint8_t {
 /// What a GEMM does, decided once: the lane type and its steps, or the reference where no proof
 /// holds.
 struct GemmPlan {
-  enum class Lane : std::uint8_t { Reference, Float32, Float64, Integer };
+  enum class Lane : std::uint8_t { Reference, Float32, Float64, Integer, Groups };
   Lane lane = Lane::Reference;
   IntegerPlan integers;     ///< Lane::Integer, or what is faster than the floats of `lane`
+  GroupPlan groups;         ///< Lane::Groups: order `dot` or `exact`
   LevelPlan first, second;  ///< second: only with chunks
   int scale_exponent =
       0;  ///< B is multiplied by 2^scale_exponent, so that the lane overflows where watched

@@ -20,6 +20,7 @@ CycleRow study(const StudiedArray& studied, const WorkloadGemm& gemm, Platform* 
   const ArrayDesign& array = studied.array;
   CycleRow row;
   row.array = array;
+  row.terms = studied.bytes.terms;
   row.gemm = gemm;
   try {
     row.timing = platform != nullptr ? platform->time(gemm.shape, array, studied.bytes).timing
@@ -103,7 +104,7 @@ void add(CycleTotal& total, const CycleRow& row) {
 
 /// The total with these names, new at the end if there is none yet.
 CycleTotal& total_of(std::vector<CycleTotal>& totals, const std::string& array,
-                     std::string_view dataflow, std::string_view pass, std::int64_t pes) {
+                     std::string_view dataflow, std::string_view pass, std::int64_t multipliers) {
   for (CycleTotal& total : totals) {
     if (total.array == array && total.dataflow == dataflow && total.pass == pass) return total;
   }
@@ -111,7 +112,7 @@ CycleTotal& total_of(std::vector<CycleTotal>& totals, const std::string& array,
   total.array = array;
   total.dataflow = dataflow;
   total.pass = pass;
-  total.pes = pes;
+  total.multipliers = multipliers;
   totals.push_back(std::move(total));
   return totals.back();
 }
@@ -123,12 +124,12 @@ double CycleRow::utilization() const {
   const GemmShape& shape = gemm.shape;
   return static_cast<double>(shape.m) * static_cast<double>(shape.n) *
          static_cast<double>(shape.k) /
-         (static_cast<double>(cycles()) * array.rows * array.columns);
+         (static_cast<double>(cycles()) * array.rows * array.columns * static_cast<double>(terms));
 }
 
 double CycleTotal::utilization() const {
   if (cycles == 0) return 0;
-  return macs / (static_cast<double>(cycles) * static_cast<double>(pes));
+  return macs / (static_cast<double>(cycles) * static_cast<double>(multipliers));
 }
 
 std::string_view bound_by(const CycleParts& parts, const StallCauses& stalls) {
@@ -165,11 +166,11 @@ std::vector<CycleTotal> total_cycles(const std::vector<CycleRow>& rows) {
   std::vector<CycleTotal> arrays;
   for (const CycleRow& row : rows) {
     const std::string array = fmt::format("{}x{}", row.array.rows, row.array.columns);
-    const std::int64_t pes = std::int64_t{row.array.rows} * row.array.columns;
+    const std::int64_t multipliers = row.terms * row.array.rows * row.array.columns;
     const std::string_view dataflow = to_string(row.array.dataflow);
-    add(total_of(passes, array, dataflow, to_string(row.gemm.pass), pes), row);
-    add(total_of(dataflows, array, dataflow, "all", pes), row);
-    if (row.is_best) add(total_of(arrays, array, "best", "all", pes), row);
+    add(total_of(passes, array, dataflow, to_string(row.gemm.pass), multipliers), row);
+    add(total_of(dataflows, array, dataflow, "all", multipliers), row);
+    if (row.is_best) add(total_of(arrays, array, "best", "all", multipliers), row);
   }
   std::vector<CycleTotal> result;
   for (const CycleTotal& best : arrays) {

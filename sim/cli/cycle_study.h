@@ -18,6 +18,7 @@ struct StudiedArray {
 /// One GEMM on one array under one dataflow.
 struct CycleRow {
   ArrayDesign array;
+  std::int64_t terms = 1;  ///< products that a PE takes in one clock
   WorkloadGemm gemm;
   Timing timing;
   bool is_best = false;  ///< no other dataflow of this array takes fewer cycles
@@ -29,7 +30,7 @@ struct CycleRow {
   [[nodiscard]] std::int64_t stall_cycles() const {
     return timing.cycles.pipeline + timing.stalls.total();
   }
-  [[nodiscard]] double utilization() const;  ///< M N K / (cycles R C)
+  [[nodiscard]] double utilization() const;  ///< M N K / (cycles R C terms)
 };
 
 /// What most of the cycles go to: "compute", "load", "fill", "drain", "adder latency", "operand
@@ -46,7 +47,7 @@ std::vector<CycleRow> study_cycles(const std::vector<StudiedArray>& arrays,
 /// one.
 struct CycleTotal {
   std::string array, dataflow, pass;
-  std::int64_t pes = 0, cycles = 0;
+  std::int64_t multipliers = 0, cycles = 0;
   double macs = 0;
   CycleParts parts;
   StallCauses stalls;

@@ -85,6 +85,7 @@ ElementBytes bytes_of(const ArrayDesign& array, const std::optional<MacDesign>& 
   AccumulationOrder order;
   const bool chained = array.psum == Psum::Chained && array.dataflow != Dataflow::OutputStationary;
   if (!chained) order.chunk = mac->chunk;
+  if (mac->dot || mac->exact) order = accumulation_order(*mac, array);  // refuses ws and is
   return element_bytes(*mac, order);
 }
 

@@ -107,8 +107,9 @@ void check(MakeGrid make, const random_design::Gemm& gemm, const ArrayDesign& ar
 void check_random(MakeGrid make, MacDesign (*design)(Generator&), int trials, bool with_c0) {
   Generator generator(11);
   for (int trial = 0; trial < trials; ++trial) {
-    const ArrayDesign array = random_array(generator);
+    ArrayDesign array = random_array(generator);
     MacDesign mac = design(generator);
+    if (mac.dot || mac.exact) array.dataflow = Dataflow::OutputStationary;
     GemmShape shape = random_shape(generator, array);
     fit(array, mac, shape);
     const auto values = random_design::kValues[integer(generator, 0, 5)];
@@ -130,6 +131,16 @@ TEST(PeGrid, TheFastestGridGivesTheReferencesBitsInTheClosedFormsCyclesForAnyDes
 
 TEST(PeGrid, TheFastestGridGivesTheReferencesBitsForCommonDesigns) {
   check_random(&make_pe_grid, &random_design::common_design, 600, false);
+}
+
+TEST(PeGrid, TruncateAlignedGivesTheReferencesBitsInEveryGrid) {
+  check_random(&make_exact_grid, &random_design::any_truncate_aligned, 80, true);
+  check_random(&make_pe_grid, &random_design::any_truncate_aligned, 200, true);
+}
+
+TEST(PeGrid, DotsAndExactSumsGiveTheReferencesBitsInTheClosedFormsCycles) {
+  check_random(&make_pe_grid, &random_design::any_dot, 200, true);
+  check_random(&make_pe_grid, &random_design::any_exact, 150, true);
 }
 
 /// Stochastic on one level at least; mostly what lanes can do.

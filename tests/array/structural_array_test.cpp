@@ -63,6 +63,12 @@ class Bench {
 
 random_design::Gemm random_gemm(Generator& generator, const ArrayDesign& array) {
   MacDesign mac = random_design::any_design(generator);
+  const int adder = integer(generator, 0, 9);
+  if (adder == 0) mac = random_design::any_truncate_aligned(generator);
+  if (array.dataflow == Dataflow::OutputStationary) {
+    if (adder == 1 || adder == 2) mac = random_design::any_dot(generator);
+    if (adder == 3) mac = random_design::any_exact(generator);
+  }
   const auto side = [&](int unit) -> std::int64_t {
     const int sides[] = {1, unit - 1, unit, unit + 1, 7, 13};
     return std::max(1, sides[integer(generator, 0, 5)]);

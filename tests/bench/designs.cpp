@@ -25,6 +25,8 @@ struct Design {
   std::int64_t chunk = 0;
   double zero_share = 0;  ///< of A
   Values values = Values::Gaussian;
+  Dot dot = {};  ///< terms 0: none
+  bool exact = false;
 };
 
 constexpr Design kDesigns[] = {
@@ -65,6 +67,27 @@ constexpr Design kDesigns[] = {
      .operands = "e5m2",
      .accumulator = "e6m9",
      .rounding = RoundingMode::TowardZero},
+    {.name = "e5m2 into e6m9, truncate-aligned",
+     .operands = "e5m2",
+     .accumulator = "e6m9",
+     .rounding = RoundingMode::TruncateAligned},
+    {.name = "e4m3fn into fp32, dot of 32 at 13 bits",
+     .operands = "e4m3fn",
+     .accumulator = "fp32",
+     .rounding = RoundingMode::TowardZero,
+     .dot = {.terms = 32, .fraction_bits = 13}},
+    {.name = "fp16 into fp32, dot of 4 at 23 bits",
+     .operands = "fp16",
+     .accumulator = "fp32",
+     .rounding = RoundingMode::TowardZero,
+     .dot = {.terms = 4, .fraction_bits = 23}},
+    {.name = "fp16 into fp32, dot of 16 at 25 bits",
+     .operands = "fp16",
+     .accumulator = "fp32",
+     .rounding = RoundingMode::TowardZero,
+     .dot = {.terms = 16, .fraction_bits = 25}},
+    {.name = "e5m2 into e6m9, exact", .operands = "e5m2", .accumulator = "e6m9", .exact = true},
+    {.name = "fp16 into fp32, exact", .operands = "fp16", .accumulator = "fp32", .exact = true},
     {.name = "e5m2 into e8m15", .operands = "e5m2", .accumulator = "e8m15"},
     {.name = "e5m2 into e8m22", .operands = "e5m2", .accumulator = "e8m22"},
     {.name = "fp16 into e5m10", .operands = "fp16", .accumulator = "e5m10"},
@@ -95,6 +118,8 @@ MacDesign mac_of(const Design& design) {
   mac.accumulator.rounding.mode = design.rounding;
   if (design.rounding == RoundingMode::Stochastic) mac.accumulator.rounding.random_bits = 8;
   if (design.chunk > 0) mac.chunk = Chunk{design.chunk, mac.accumulator};
+  if (design.dot.terms > 0) mac.dot = design.dot;
+  mac.exact = design.exact;
   return mac;
 }
 

@@ -18,62 +18,8 @@ namespace {
 namespace random = random_design;
 using random::Values;
 
-MacDesign floats(random::Generator& generator) {
-  MacDesign mac;
-  mac.a = random::any_float(generator);
-  mac.b = random::any_float(generator);
-  const bool subnormals = !random::chance(generator, 20);
-  mac.accumulator = random::any_conversion(generator, random::any_float(generator), subnormals);
-  return mac;
-}
-
-MacDesign truncate_aligned(random::Generator& generator) {
-  MacDesign mac = floats(generator);
-  if (random::chance(generator, 25)) mac.a = random::any_operand(generator);
-  const auto rounding = [&] {
-    Rounding aligned;
-    aligned.mode = RoundingMode::TruncateAligned;
-    aligned.guard_bits = random::chance(generator, 40) ? 0 : random::integer(generator, 1, 8);
-    if (random::chance(generator, 5)) aligned.guard_bits = random::integer(generator, 9, 64);
-    return aligned;
-  };
-  mac.accumulator.rounding = rounding();
-  if (random::chance(generator, 40)) {
-    Chunk chunk;
-    chunk.length = random::integer(generator, 1, 20);
-    chunk.accumulator = mac.accumulator;
-    chunk.accumulator.format = random::any_float(generator);
-    chunk.accumulator.rounding = random::chance(generator, 50) ? rounding() : Rounding{};
-    if (random::chance(generator, 20)) mac.accumulator.rounding = Rounding{};
-    mac.chunk = chunk;
-  }
-  return mac;
-}
-
-MacDesign dot(random::Generator& generator) {
-  MacDesign mac = floats(generator);
-  if (random::chance(generator, 10)) {
-    const bool subnormals = mac.accumulator.subnormals;
-    mac.accumulator = random::any_conversion(
-        generator, random::accumulator_for(generator, mac.a, mac.b), subnormals);
-  }
-  Dot dot;
-  dot.terms = random::chance(generator, 20) ? random::integer(generator, 1, 3)
-                                            : random::integer(generator, 4, 40);
-  dot.fraction_bits = random::chance(generator, 10) ? random::integer(generator, 30, 64)
-                                                    : random::integer(generator, 0, 30);
-  dot.accumulator = static_cast<DotAccumulator>(random::integer(generator, 0, 1));
-  dot.alignment = static_cast<Alignment>(random::integer(generator, 0, 2));
-  mac.dot = dot;
-  return mac;
-}
-
-MacDesign exact(random::Generator& generator) {
-  MacDesign mac = random::any_design(generator);
-  mac.product.reset();
-  mac.chunk.reset();
-  mac.exact = true;
-  return mac;
+GemmStatistics gemm_with_statistics(const GemmProblem& problem, const OutputView& out) {
+  return gemm(problem, out, Observation{}).value_or(GemmStatistics{});
 }
 
 /// Compares outputs and counts with the oracle.
@@ -131,10 +77,66 @@ void expect_designs(MacDesign (*design)(random::Generator&), std::uint64_t seed,
 }
 
 TEST(TruncateAligned, ReferenceAgreesWithRationalNumbers) {
-  expect_designs(truncate_aligned, 1, 1200);
+  expect_designs(random::any_truncate_aligned, 1, 1200);
 }
-TEST(DotOrder, ReferenceAgreesWithRationalNumbers) { expect_designs(dot, 2, 1500); }
-TEST(ExactOrder, ReferenceAgreesWithRationalNumbers) { expect_designs(exact, 3, 1500); }
+TEST(DotOrder, ReferenceAgreesWithRationalNumbers) { expect_designs(random::any_dot, 2, 1500); }
+TEST(ExactOrder, ReferenceAgreesWithRationalNumbers) { expect_designs(random::any_exact, 3, 1500); }
+
+/// What every plan claims: the bits of the reference and its counts.
+void expect_plan_is_reference(const random::Gemm& gemm, std::int64_t& in_lanes) {
+  const GemmShape shape = gemm.problem.shape();
+  const std::string plan = explain_plan(gemm.problem);
+  std::vector<double> out(static_cast<std::size_t>(shape.m * shape.n), -77);
+  std::vector<double> expected(out.size(), -78);
+  GemmStatistics counts;
+  const OutputView view = OutputView::of(out.data(), shape.n);
+  const OutputView expected_view = OutputView::of(expected.data(), shape.n);
+  try {
+    reference_gemm(gemm.problem, expected_view, &counts);
+  } catch (const Error&) {
+    EXPECT_THROW(gemm_with_statistics(gemm.problem, view), Error) << plan;
+    return;
+  }
+  const GemmStatistics statistics = gemm_with_statistics(gemm.problem, view);
+  for (std::size_t i = 0; i < out.size() && !testing::Test::HasFailure(); ++i) {
+    EXPECT_TRUE(same_bits(out[i], expected[i]))
+        << plan << " output " << i << ": " << out[i] << ", expected " << expected[i];
+  }
+  EXPECT_EQ(statistics.steps, counts.steps) << plan;
+  EXPECT_EQ(statistics.full_swamped, counts.full_swamped) << plan;
+  EXPECT_EQ(statistics.partial_swamped, counts.partial_swamped) << plan;
+  EXPECT_EQ(statistics.overflowed, counts.overflowed) << plan;
+  EXPECT_EQ(statistics.underflowed, counts.underflowed) << plan;
+  EXPECT_EQ(statistics.products, counts.products) << plan;
+  EXPECT_EQ(statistics.nonzero_products, counts.nonzero_products) << plan;
+  EXPECT_EQ(statistics.outputs(), counts.outputs()) << plan;
+  in_lanes += plan.find("exact reference") == std::string::npos ? 1 : 0;
+}
+
+/// Shapes around tiles and pieces; at least `least` percent of the plans must run in lanes.
+void expect_plans(MacDesign (*design)(random::Generator&), std::uint64_t seed, int designs,
+                  int least) {
+  random::Generator generator(seed);
+  std::int64_t in_lanes = 0;
+  for (int i = 0; i < designs && !testing::Test::HasFailure(); ++i) {
+    const MacDesign mac = design(generator);
+    const bool long_sums = random::chance(generator, 5);
+    const GemmShape shape{
+        random::integer(generator, 1, 9), random::integer(generator, 1, 37),
+        long_sums ? random::integer(generator, 500, 1100) : random::integer(generator, 1, 90)};
+    const Values values = random::kValues[random::integer(generator, 1, 5)];
+    SCOPED_TRACE(i);
+    expect_plan_is_reference(
+        random::any_gemm(generator, mac, shape, values, random::chance(generator, 5)), in_lanes);
+  }
+  EXPECT_GE(in_lanes * 100, std::int64_t{least} * designs);
+}
+
+TEST(TruncateAligned, LanesAgreeWithTheReference) {
+  expect_plans(random::any_truncate_aligned, 11, 500, 50);
+}
+TEST(DotOrder, LanesAgreeWithTheReference) { expect_plans(random::any_dot, 12, 500, 60); }
+TEST(ExactOrder, LanesAgreeWithTheReference) { expect_plans(random::any_exact, 13, 400, 50); }
 
 MacDesign small_design(const char* accumulator) {
   MacDesign mac;

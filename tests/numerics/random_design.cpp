@@ -222,4 +222,65 @@ Gemm any_gemm(Generator& generator, const MacDesign& mac, const GemmShape& shape
   return gemm;
 }
 
+namespace {
+
+MacDesign floats(Generator& generator) {
+  MacDesign mac;
+  mac.a = any_float(generator);
+  mac.b = any_float(generator);
+  const bool subnormals = !chance(generator, 20);
+  mac.accumulator = any_conversion(generator, any_float(generator), subnormals);
+  return mac;
+}
+
+}  // namespace
+
+MacDesign any_truncate_aligned(Generator& generator) {
+  MacDesign mac = floats(generator);
+  if (chance(generator, 25)) mac.a = any_operand(generator);
+  const auto rounding = [&] {
+    Rounding aligned;
+    aligned.mode = RoundingMode::TruncateAligned;
+    aligned.guard_bits = chance(generator, 40) ? 0 : integer(generator, 1, 8);
+    if (chance(generator, 5)) aligned.guard_bits = integer(generator, 9, 64);
+    return aligned;
+  };
+  mac.accumulator.rounding = rounding();
+  if (chance(generator, 40)) {
+    Chunk chunk;
+    chunk.length = integer(generator, 1, 20);
+    chunk.accumulator = mac.accumulator;
+    chunk.accumulator.format = any_float(generator);
+    chunk.accumulator.rounding = chance(generator, 50) ? rounding() : Rounding{};
+    if (chance(generator, 20)) mac.accumulator.rounding = Rounding{};
+    mac.chunk = chunk;
+  }
+  return mac;
+}
+
+MacDesign any_dot(Generator& generator) {
+  MacDesign mac = floats(generator);
+  if (chance(generator, 10)) {
+    const bool subnormals = mac.accumulator.subnormals;
+    mac.accumulator =
+        any_conversion(generator, accumulator_for(generator, mac.a, mac.b), subnormals);
+  }
+  Dot dot;
+  dot.terms = chance(generator, 20) ? integer(generator, 1, 3) : integer(generator, 4, 40);
+  dot.fraction_bits =
+      chance(generator, 10) ? integer(generator, 30, 64) : integer(generator, 0, 30);
+  dot.accumulator = static_cast<DotAccumulator>(integer(generator, 0, 1));
+  dot.alignment = static_cast<Alignment>(integer(generator, 0, 2));
+  mac.dot = dot;
+  return mac;
+}
+
+MacDesign any_exact(Generator& generator) {
+  MacDesign mac = any_design(generator);
+  mac.product.reset();
+  mac.chunk.reset();
+  mac.exact = true;
+  return mac;
+}
+
 }  // namespace narrowmac::random_design

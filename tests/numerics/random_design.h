@@ -35,6 +35,11 @@ MacDesign any_design(Generator& generator);
 /// A design of the kind that experiments use: small floats, nearest even.
 MacDesign common_design(Generator& generator);
 
+/// Any design with truncate-aligned rounding, with a dot, or exact (the latter two for `os` only).
+MacDesign any_truncate_aligned(Generator& generator);
+MacDesign any_dot(Generator& generator);
+MacDesign any_exact(Generator& generator);
+
 enum class Values {
   AnyCode,   ///< every code alike: the whole range, subnormals, infinities and NaN
   Finite,    ///< every code alike, without infinity and NaN

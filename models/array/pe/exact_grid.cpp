@@ -1,21 +1,17 @@
 #include "models/array/pe/exact_grid.h"
 
-#include <fmt/core.h>
-
 #include <algorithm>
-
-#include "models/design/error.h"
 
 namespace narrowmac {
 
 ExactGrid::ExactGrid(const GemmProblem& problem, const ArrayDesign& array)
-    : PeGrid(problem.shape(), array),
+    : PeGrid(stream_shape(problem), array),
       shape_(problem.shape()),
       mac_(problem),
       chunk_length_(problem.order.chunk ? problem.order.chunk->length : 0),
       columns_(array.columns),
-      a_(dense_copy<double>(problem.a)),
-      b_(dense_copy<double>(problem.b)),
+      a_(mac_.tokens_of_a()),
+      b_(mac_.tokens_of_b()),
       pes_(static_cast<std::size_t>(array.rows) * static_cast<std::size_t>(array.columns)),
       sums_(pes_.size() * static_cast<std::size_t>(sum_registers(array))) {
   out_.reserve(static_cast<std::size_t>(shape_.m * shape_.n));
@@ -148,14 +144,6 @@ void ExactGrid::write(const OutputView& out) const {
   for (std::int64_t m = 0; m < shape_.m; ++m) {
     for (std::int64_t n = 0; n < shape_.n; ++n) out.store(m, n, out_[i++]);
   }
-}
-
-void refuse_groups(const GemmProblem& problem) {
-  if (!problem.order.dot && !problem.order.exact) return;
-  throw Error(
-      fmt::format("order '{}' has no model of every clock; use fidelity 'functional' or "
-                  "'transaction'",
-                  to_string(problem.mac.order())));
 }
 
 std::unique_ptr<PeGrid> make_exact_grid(const GemmProblem& problem, const ArrayDesign& array) {

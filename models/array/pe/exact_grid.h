@@ -48,17 +48,4 @@ class ExactGrid final : public PeGrid {
   std::vector<Sum> sums_;
 };
 
-/// A dense row-major copy.
-template <typename T>
-std::vector<T> dense_copy(const OperandView& view) {
-  std::vector<T> values;
-  values.reserve(static_cast<std::size_t>(view.rows() * view.columns()));
-  for (std::int64_t i = 0; i < view.rows(); ++i) {
-    for (std::int64_t j = 0; j < view.columns(); ++j) {
-      values.push_back(static_cast<T>(view.at(i, j)));
-    }
-  }
-  return values;
-}
-
 }  // namespace narrowmac

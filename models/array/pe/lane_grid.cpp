@@ -318,7 +318,6 @@ std::unique_ptr<PeGrid> make_pe_grid(const GemmProblem& problem, const ArrayDesi
   if (problem.order != accumulation_order(problem.mac, array)) {
     throw Error("the GEMM's order of accumulation is not the one of its MAC and its array");
   }
-  refuse_groups(problem);
   const GemmPlan plan = plan_of(problem);
   if (plan.lane == GemmPlan::Lane::Float32) {
     return std::make_unique<LaneGrid<float>>(problem, array, plan);

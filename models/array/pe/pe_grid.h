@@ -42,8 +42,6 @@ class PeGrid {
 /// grid. Throws Error as gemm() does, and if the problem's order of accumulation is not the one of
 /// its MAC and the array.
 std::unique_ptr<PeGrid> make_pe_grid(const GemmProblem& problem, const ArrayDesign& array);
-/// Throws Error for orders that PEs of one product a clock do not have: `dot` and `exact`.
-void refuse_groups(const GemmProblem& problem);
 /// The grid with the exact step.
 std::unique_ptr<PeGrid> make_exact_grid(const GemmProblem& problem, const ArrayDesign& array);
 

@@ -36,7 +36,8 @@ struct DirectedPe {
   HWY_INLINE explicit DirectedPe(const LaneStep<T>& step) : k(D(), step) {}
   HWY_INLINE V Next(D d, V a, V b, V acc) const {
     const auto none = hn::Zero(hn::RebindToUnsigned<D>());
-    return DirectedFrom<kIncrement, true>(d, hn::MulAdd(a, b, acc), none, k);
+    return DirectedFrom<kIncrement, true>(d, DirectedSum<kIncrement, true>(d, a, b, acc, k), none,
+                                          k);
   }
 };
 
@@ -174,6 +175,8 @@ PlaneKernel<T> DirectedKernel(LaneIncrement increment) {
       return KernelOf<DirectedPe<LaneIncrement::Negative, T>, T>();
     case LaneIncrement::Random:
       return KernelOf<RandomPe<T>, T>();
+    case LaneIncrement::Aligned:
+      return KernelOf<DirectedPe<LaneIncrement::Aligned, T>, T>();
     default:
       return KernelOf<DirectedPe<LaneIncrement::None, T>, T>();
   }

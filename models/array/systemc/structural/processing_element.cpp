@@ -120,7 +120,7 @@ void ProcessingElement::keep(const MacResult& result) {
   const bool last = k + 1 == result.fold->streamed;
   if (observed_) {
     accumulator_ = result.value;
-    accumulator_bits_ = encode(result.value, format_);
+    accumulator_bits_ = encode(arithmetic_->shown_sum(result.value), format_);
   }
   if (chunk_length_ > 0 && (last || (k + 1) % chunk_length_ == 0)) {
     sum.total = arithmetic_->add(sum.total, sum.sum, result.index, k / chunk_length_);
@@ -178,7 +178,7 @@ void ProcessingElement::run_operand_stationary() {
   if (!result.valid()) return;
   if (observed_) {
     accumulator_ = result.value;
-    accumulator_bits_ = encode(result.value, format_);
+    accumulator_bits_ = encode(arithmetic_->shown_sum(result.value), format_);
   }
   if (leaves) sink_.deliver(result, row_, column_);
 }
@@ -189,6 +189,9 @@ void ProcessingElement::show(const Token& operand, double other) {
   const bool input = valid_ && operand.fold->dataflow == Dataflow::InputStationary;
   a_ = input ? other : operand.value;
   b_ = input ? operand.value : other;
+  if (!valid_) return;
+  a_ = arithmetic_->operand_a(a_);
+  b_ = arithmetic_->operand_b(b_);
 }
 
 void ProcessingElement::trace(sc_core::sc_trace_file* file) const {

@@ -49,13 +49,12 @@ void StructuralArray::begin(const GemmProblem& problem, Psum psum, bool observed
   if (problem.order != accumulation_order(problem.mac, array_)) {
     throw Error("the GEMM's order of accumulation is not the one of its MAC and its array");
   }
-  refuse_groups(problem);
   problem_ = problem;
   chunk_length_ = problem.order.chunk ? problem.order.chunk->length : 0;
   arithmetic_ = std::make_unique<ExactMac>(problem);
-  folds_ = std::make_unique<FoldSequence>(problem.shape(), array_);
-  a_ = dense_copy<double>(problem.a);
-  b_ = dense_copy<double>(problem.b);
+  folds_ = std::make_unique<FoldSequence>(stream_shape(problem), array_);
+  a_ = arithmetic_->tokens_of_a();
+  b_ = arithmetic_->tokens_of_b();
   const GemmShape shape = problem.shape();
   out_.clear();
   for (std::int64_t m = 0; m < shape.m; ++m) {
