@@ -9,6 +9,13 @@
 
 namespace narrowmac {
 
+/// How far a fitted cost was off on designs that the fit had not seen, relative.
+struct CostError {
+  std::string cost;  ///< area_um2, ...
+  double mean = 0;
+  double largest = 0;
+};
+
 /// What one MAC costs, whichever back end says so.
 struct CostRecord {
   double area_um2 = 0;
@@ -20,6 +27,7 @@ struct CostRecord {
   std::string backend;
   std::string library;  ///< the library's own name
   std::string tools;
+  std::vector<CostError> errors;  ///< of a fit; empty: the costs were measured
 };
 
 /// By synthesis with a liberty file, on a trace of operands.

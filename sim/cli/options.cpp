@@ -36,6 +36,7 @@ struct Parsed {
   RtlCommand rtl;
   EstimateCommand estimate;
   std::string liberty;
+  std::string backend;
   bool no_cache = false;
   std::vector<std::string> passes;
   std::vector<std::string> dataflows;
@@ -323,16 +324,42 @@ void add_rtl(CLI::App& app, Parsed& parsed) {
 
 void add_estimate(CLI::App& app, Parsed& parsed) {
   CLI::App* command = add_command(
-      app, parsed, "estimate", "Area, critical path, energy and leakage of a MAC, by synthesis",
-      "  narrowmac estimate --mac configs/macs/e5m2-e6m9.toml\n"
+      app, parsed, "estimate", "Area, critical path, energy and leakage of a MAC",
+      "  narrowmac estimate --mac configs/macs/e5m2-e6m9.toml                       # at once, by "
+      "a "
+      "fit\n"
+      "  narrowmac estimate --mac configs/macs/e5m2-e6m9.toml --backend synthesis\n"
       "  narrowmac estimate --mac MAC.toml --liberty CELLS.lib --format json\n"
-      "Needs Yosys and OpenSTA, and without --liberty Debian's qflow-tech-osu018: scripts/setup "
-      "installs them.\n");
-  command->add_option("--mac", parsed.estimate.mac, "MAC file: [mac], perhaps [array]")->required();
+      "Synthesis needs Yosys and OpenSTA, and without --liberty Debian's qflow-tech-osu018: "
+      "scripts/setup installs them.\n");
+  EstimateCommand& estimate = parsed.estimate;
+  command->add_option("--mac", estimate.mac, "MAC file: [mac], perhaps [array]")->required();
+  command
+      ->add_option("--backend", parsed.backend,
+                   "fit: instant, with its error; synthesis: seconds (default: fit, and synthesis "
+                   "with --liberty)")
+      ->check(CLI::IsMember({"fit", "synthesis"}));
   command->add_option("--liberty", parsed.liberty,
                       "Liberty file of the cells (default: Debian's osu018, 180 nm)");
+  command
+      ->add_option("--fit", estimate.fit,
+                   "Coefficients: a file that scripts/calibrate has made, or a shipped one's name")
+      ->capture_default_str();
   command->add_flag("--no-cache", parsed.no_cache,
                     "Synthesise even if the same has been synthesised before");
+}
+
+EstimateCommand understand_estimate(const Parsed& parsed) {
+  EstimateCommand estimate = parsed.estimate;
+  if (parsed.backend == "fit" && !parsed.liberty.empty()) {
+    throw Error(
+        "--liberty: found beside --backend fit, which reads no library; accepted with "
+        "--backend synthesis");
+  }
+  estimate.synthesises = parsed.backend == "synthesis" || !parsed.liberty.empty();
+  if (!parsed.liberty.empty()) estimate.liberty = parsed.liberty;
+  estimate.cached = !parsed.no_cache;
+  return estimate;
 }
 
 Invocation understand(const CLI::App& app, Parsed& parsed) {
@@ -366,9 +393,7 @@ Invocation understand(const CLI::App& app, Parsed& parsed) {
   } else if (app.got_subcommand("rtl")) {
     invocation.command = parsed.rtl;
   } else if (app.got_subcommand("estimate")) {
-    if (!parsed.liberty.empty()) parsed.estimate.liberty = parsed.liberty;
-    parsed.estimate.cached = !parsed.no_cache;
-    invocation.command = parsed.estimate;
+    invocation.command = understand_estimate(parsed);
   } else if (app.got_subcommand("sweep")) {
     parsed.sweep.options.quiet = parsed.quiet;
     invocation.command = parsed.sweep;

@@ -98,7 +98,9 @@ struct RtlCommand {
 
 struct EstimateCommand {
   std::filesystem::path mac;
+  bool synthesises = false;                      ///< false: by the fit
   std::optional<std::filesystem::path> liberty;  ///< absent: osu018
+  std::string fit = "osu018";                    ///< a file of scripts/calibrate, or a shipped one
   bool cached = true;
 };
 
