@@ -45,9 +45,7 @@ class Parser {
   void skip() {
     while (at_ < text_.size()) {
       const char c = peek();
-      if (std::isspace(static_cast<unsigned char>(c)) != 0) {
-        take();
-      } else if (c == '\\') {
+      if (std::isspace(static_cast<unsigned char>(c)) != 0 || c == '\\') {
         take();
       } else if (text_.substr(at_, 2) == "/*") {
         const std::size_t end = text_.find("*/", at_ + 2);

@@ -84,7 +84,7 @@ std::string run_tool(const Tool& tool, const std::vector<std::string>& arguments
   int status = 0;
   while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
   }
-  const std::string text = read_text(folder / log);
+  std::string text = read_text(folder / log);
   if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
     throw Error(fmt::format("{} failed:\n{}", tool.program, end_of(text)), Error::Kind::System);
   }
