@@ -40,6 +40,10 @@ int execute(const Invocation& invocation) {
     int operator()(const CyclesCommand& command) const { return cycles_command(command, format); }
     int operator()(const VrrCommand& command) const { return vrr_command(command, format); }
     int operator()(const PredictCommand& command) const { return predict_command(command, format); }
+    int operator()(const QuantizeCommand& command) const {
+      return quantize_command(command, format);
+    }
+    int operator()(const AssignCommand& command) const { return assign_command(command, format); }
     int operator()(const SweepCommand& command) const { return sweep_command(command, format); }
     int operator()(const RtlCommand& command) const { return rtl_command(command, format); }
     int operator()(const EstimateCommand& command) const {

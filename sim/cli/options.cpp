@@ -7,6 +7,7 @@
 #include <sstream>
 
 #include "models/design/error.h"
+#include "models/theory/assignment.h"
 #include "sim/cli/results.h"
 #include "sim/cli/theory_options.h"
 
@@ -33,6 +34,11 @@ struct Parsed {
   CyclesCommand cycles;
   VrrCommand vrr;
   PredictCommand predict;
+  QuantizeCommand quantize;
+  AssignCommand assign;
+  std::string scheme;
+  std::string code_rounding = "stochastic";
+  std::int64_t trials = 0;
   RtlCommand rtl;
   EstimateCommand estimate;
   std::string liberty;
@@ -280,6 +286,74 @@ void add_predict(CLI::App& app, Parsed& parsed) {
   add_predict_options(*command, parsed.predict);
 }
 
+void add_quantize(CLI::App& app, Parsed& parsed) {
+  CLI::App* command = add_command(
+      app, parsed, "quantize", "A gradient as few-bit codes, with the variance that this adds",
+      "  narrowmac quantize --scheme bhq --bits 5 --in G.npy --out Q.npy\n"
+      "  narrowmac quantize --scheme psq --bits 4 --in G.npy --out Q.npy --trials 200 --format "
+      "json\n"
+      "  narrowmac quantize --scheme ptq --bits 8 --rounding nearest-even --in G.npy --out Q.npy\n"
+      "Variance is E ||Q(X) - X||^2, to be compared with the scheme's bound (Chen et al., arXiv "
+      "2010.14298).\n");
+  QuantizeCommand& quantize = parsed.quantize;
+  command
+      ->add_option("--scheme", parsed.scheme,
+                   "ptq: one range per tensor; psq: one per row; bhq: rows mixed by Householder "
+                   "reflections, so that a large row is spread over many")
+      ->required()
+      ->check(CLI::IsMember({"ptq", "psq", "bhq"}));
+  command->add_option("--bits", quantize.bits, "Bits of a code: codes are 0 .. 2^bits - 1")
+      ->required()
+      ->check(CLI::Range(kMinCodeBits, kMaxCodeBits));
+  command
+      ->add_option("--in", quantize.in,
+                   "The gradient, samples x features: .npy, float32 or float64")
+      ->required();
+  command->add_option("--out", quantize.out, "What the codes stand for: .npy, float64")->required();
+  command
+      ->add_option("--rounding", parsed.code_rounding, "Stochastic is unbiased, nearest-even not")
+      ->check(CLI::IsMember({"stochastic", "nearest-even", "nearest"}))
+      ->capture_default_str();
+  command
+      ->add_option("--trials", parsed.trials,
+                   "Measure variance and bias over so many quantizations; the first is --out's "
+                   "(default: measure nothing)")
+      ->check(CLI::Range(2, 1 << 24));
+  command->add_option("--seed", quantize.seed, "Seed of stochastic rounding")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  add_threads(*command, parsed);
+}
+
+void add_assign(CLI::App& app, Parsed& parsed) {
+  CLI::App* command = add_command(
+      app, parsed, "assign", "Fixed-point precision for every tensor, from a run's statistics",
+      "  narrowmac assign STATS.json --bmin 4\n"
+      "  narrowmac assign STATS.json --bmin 4 --format csv\n"
+      "STATS.json: {\"layers\": [{\"name\", \"activation_noise_gain\" (null: fixed), "
+      "\"weight_noise_gain\", \"weight_gradient_std_min\", \"weight_gradient_std_max\", "
+      "\"activation_gradient_std_max\", \"lambda_max\"}], \"learning_rate_min\"}\n"
+      "The rules are those of Sakr and Shanbhag (arXiv 1812.11732).\n");
+  command
+      ->add_option("STATS", parsed.assign.statistics,
+                   "Statistics of a full-precision training run: JSON")
+      ->required();
+  command
+      ->add_option("--bmin", parsed.assign.minimum_bits,
+                   "Bits of the activation or weight tensor of least noise gain: the smallest with "
+                   "which fixed-point inference is accurate")
+      ->required()
+      ->check(CLI::Range(1, kMaxMinimumBits));
+}
+
+QuantizeCommand understand_quantize(const Parsed& parsed) {
+  QuantizeCommand quantize = parsed.quantize;
+  quantize.scheme = parse_gradient_scheme(parsed.scheme);
+  quantize.rounding = parse_code_rounding(parsed.code_rounding);
+  if (parsed.trials > 0) quantize.trials = parsed.trials;
+  return quantize;
+}
+
 CyclesCommand understand_cycles(Parsed& parsed) {
   CyclesCommand cycles = parsed.cycles;
   for (const std::string& name : parsed.dataflows) {
@@ -393,7 +467,17 @@ Invocation understand(const CLI::App& app, Parsed& parsed) {
   } else if (app.got_subcommand("rtl")) {
     invocation.command = parsed.rtl;
   } else if (app.got_subcommand("estimate")) {
+<<<<<<< HEAD
     invocation.command = understand_estimate(parsed);
+=======
+    if (!parsed.liberty.empty()) parsed.estimate.liberty = parsed.liberty;
+    parsed.estimate.cached = !parsed.no_cache;
+    invocation.command = parsed.estimate;
+  } else if (app.got_subcommand("quantize")) {
+    invocation.command = understand_quantize(parsed);
+  } else if (app.got_subcommand("assign")) {
+    invocation.command = parsed.assign;
+>>>>>>> 8782e9f (narrowmac quantize and assign: gradient quantizers with their variance, fixed-point widths tensor by tensor)
   } else if (app.got_subcommand("sweep")) {
     parsed.sweep.options.quiet = parsed.quiet;
     invocation.command = parsed.sweep;
@@ -439,6 +523,8 @@ std::variant<Invocation, int> parse_command_line(int argc, const char* const* ar
   add_predict(app, parsed);
   add_rtl(app, parsed);
   add_estimate(app, parsed);
+  add_quantize(app, parsed);
+  add_assign(app, parsed);
   add_formats(app, parsed);
   add_list(app, parsed);
   try {

@@ -9,6 +9,7 @@
 
 #include "models/design/array_design.h"
 #include "models/design/gemm_shape.h"
+#include "models/quantizers/gradient_quantizer.h"
 #include "models/theory/vrr.h"
 #include "sim/cli/results.h"
 #include "sim/experiment/run.h"
@@ -104,10 +105,26 @@ struct EstimateCommand {
   bool cached = true;
 };
 
+struct QuantizeCommand {
+  GradientScheme scheme = GradientScheme::PerTensor;
+  int bits = 8;
+  std::filesystem::path in;
+  std::filesystem::path out;
+  CodeRounding rounding = CodeRounding::Stochastic;
+  std::optional<std::int64_t> trials;  ///< absent: nothing is measured
+  std::uint64_t seed = 0;
+};
+
+struct AssignCommand {
+  std::filesystem::path statistics;
+  int minimum_bits = 0;
+};
+
 /// A command line, understood.
 struct Invocation {
   std::variant<FormatsCommand, ListCommand, GemmCommand, ExplainCommand, TraceCommand, RunCommand,
-               SweepCommand, CyclesCommand, VrrCommand, PredictCommand, RtlCommand, EstimateCommand>
+               SweepCommand, CyclesCommand, VrrCommand, PredictCommand, RtlCommand, EstimateCommand,
+               QuantizeCommand, AssignCommand>
       command;
   OutputFormat format = OutputFormat::Table;
   bool quiet = false;

@@ -1,0 +1,48 @@
+#include "models/quantizers/gradient_blocks.h"
+
+#include <tbb/blocked_range.h>
+#include <tbb/parallel_for.h>
+
+#include <algorithm>
+
+namespace narrowmac {
+
+namespace {
+
+/// Elements per task at least.
+constexpr std::int64_t kTaskElements = std::int64_t{1} << 14;
+
+}  // namespace
+
+void for_rows(std::int64_t rows, std::int64_t columns,
+              const std::function<void(std::int64_t)>& body) {
+  const std::int64_t width = std::max<std::int64_t>(1, columns);
+  const auto grain = static_cast<std::size_t>(std::max<std::int64_t>(1, kTaskElements / width));
+  tbb::parallel_for(tbb::blocked_range<std::int64_t>(0, rows, grain),
+                    [&](const tbb::blocked_range<std::int64_t>& range) {
+                      for (std::int64_t row = range.begin(); row < range.end(); ++row) body(row);
+                    });
+}
+
+void for_runs(std::int64_t rows, std::int64_t columns,
+              const std::function<void(std::int64_t, std::int64_t, std::size_t)>& body) {
+  const std::int64_t runs = (columns + kTaskElements - 1) / kTaskElements;
+  for_rows(rows * runs, std::min(columns, kTaskElements), [&](std::int64_t task) {
+    const std::int64_t first = task % runs * kTaskElements;
+    body(task / runs, first, static_cast<std::size_t>(std::min(kTaskElements, columns - first)));
+  });
+}
+
+void for_group_blocks(
+    const GradientPlan& plan,
+    const std::function<void(const HouseholderGroup&, std::int64_t, std::size_t)>& body) {
+  const std::int64_t blocks = (plan.columns + kReflectedColumns - 1) / kReflectedColumns;
+  const auto groups = static_cast<std::int64_t>(plan.groups.size());
+  for_rows(groups * blocks, kReflectedColumns, [&](std::int64_t task) {
+    const std::int64_t first = task % blocks * kReflectedColumns;
+    body(plan.groups[static_cast<std::size_t>(task / blocks)], first,
+         static_cast<std::size_t>(std::min(kReflectedColumns, plan.columns - first)));
+  });
+}
+
+}  // namespace narrowmac
