@@ -467,17 +467,11 @@ Invocation understand(const CLI::App& app, Parsed& parsed) {
   } else if (app.got_subcommand("rtl")) {
     invocation.command = parsed.rtl;
   } else if (app.got_subcommand("estimate")) {
-<<<<<<< HEAD
     invocation.command = understand_estimate(parsed);
-=======
-    if (!parsed.liberty.empty()) parsed.estimate.liberty = parsed.liberty;
-    parsed.estimate.cached = !parsed.no_cache;
-    invocation.command = parsed.estimate;
   } else if (app.got_subcommand("quantize")) {
     invocation.command = understand_quantize(parsed);
   } else if (app.got_subcommand("assign")) {
     invocation.command = parsed.assign;
->>>>>>> 8782e9f (narrowmac quantize and assign: gradient quantizers with their variance, fixed-point widths tensor by tensor)
   } else if (app.got_subcommand("sweep")) {
     parsed.sweep.options.quiet = parsed.quiet;
     invocation.command = parsed.sweep;
