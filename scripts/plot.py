@@ -1,9 +1,10 @@
 #!/usr/bin/python3
-"""Draws a sweep directory or a run directory of narrowmac as SVG and PNG.
+"""Draws a sweep directory, a run directory or a table of narrowmac measure as SVG and PNG.
 
 From a sweep: test accuracy against accumulator width, what each pass lost, loss curves, swamping per layer.
 From a sweep around predicted widths: test accuracy against bits above the prediction.
 From a run: its loss, what each layer lost, and what theory predicts of it. Unfinished sweeps are drawn as far as they are.
+From a CSV file of `narrowmac measure`: VRR and NMSE over length, a curve per mantissa, with the theory's VRR.
 """
 
 import argparse
@@ -15,8 +16,9 @@ from plotting.data import DataError, load_run, load_sweep
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("directory", metavar="DIR", type=Path, help="sweep or run directory")
-    parser.add_argument("--out", type=Path, help="where pictures go (default: DIR/plots)")
+    parser.add_argument("directory", metavar="DIR", type=Path,
+                        help="sweep or run directory, or a CSV file of narrowmac measure")
+    parser.add_argument("--out", type=Path, help="where pictures go (default: DIR/plots; beside a CSV file)")
     arguments = parser.parse_args()
     try:
         figures, source, note = load(arguments.directory)
@@ -24,7 +26,8 @@ def main():
         print(f"plot.py: {error}", file=sys.stderr)
         return 2
     from plotting.style import save
-    out = arguments.out or arguments.directory / "plots"
+    beside = arguments.directory.parent if arguments.directory.is_file() else arguments.directory
+    out = arguments.out or beside / "plots"
     out.mkdir(parents=True, exist_ok=True)
     print(note)
     for name, draw in figures.items():
@@ -38,6 +41,9 @@ def main():
 
 def load(directory):
     """The figures of a directory, what they are drawn from, and a line about it."""
+    if directory.is_file():
+        from plotting.measure_figures import FIGURES, load_measure
+        return FIGURES, load_measure(directory), f"Pictures of {directory}:"
     if not directory.is_dir():
         raise DataError(f"{directory}: no such directory; expected a sweep or run directory of narrowmac")
     if (directory / "sweep.csv").is_file():

@@ -6,6 +6,7 @@
 
 #include "models/numerics/lane_gemm.h"
 #include "models/numerics/lane_operands.h"
+#include "models/numerics/wide_gemm.h"
 
 namespace narrowmac {
 namespace {
@@ -103,26 +104,14 @@ RowTileStatistics count_row_tile(const CountingGrid<T>& grid, std::int64_t row_t
   return result;
 }
 
-/// The sums of the exact products, rounded to double at each addition: what the losses are measured
-/// against.
-std::vector<double> exact_sums(const GemmProblem& problem) {
-  GemmProblem exact = problem;
-  exact.order = {};
-  const GemmShape shape = problem.shape();
-  std::vector<double> sums(static_cast<std::size_t>(shape.m * shape.n));
-  GemmPlan plan;
-  plan.lane = GemmPlan::Lane::Float64;
-  lane_gemm<double>(exact, plan, OutputView::of(sums.data(), shape.n));
-  return sums;
-}
-
 }  // namespace
 
 template <typename T>
 std::optional<GemmStatistics> lane_statistics(const GemmProblem& problem, const GemmPlan& plan) {
   const GemmShape shape = problem.shape();
   if (shape.m == 0 || shape.n == 0) return GemmStatistics{};
-  const std::vector<double> exact = exact_sums(problem);
+  std::vector<double> exact(static_cast<std::size_t>(shape.m * shape.n));
+  wide_gemm(problem.a, problem.b, OutputView::of(exact.data(), shape.n));
   const CountingGrid<T> grid(problem, plan, select_counting_tile<T>(plan.first.rounding),
                              exact.data());
   const std::int64_t row_tiles = (shape.m + grid.kernel.rows - 1) / grid.kernel.rows;

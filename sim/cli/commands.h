@@ -18,6 +18,7 @@ int vrr_command(const VrrCommand& command, OutputFormat format);
 int predict_command(const PredictCommand& command, OutputFormat format);
 int quantize_command(const QuantizeCommand& command, OutputFormat format);
 int assign_command(const AssignCommand& command, OutputFormat format);
+int measure_command(const MeasureCommand& command, OutputFormat format);
 int sweep_command(const SweepCommand& command, OutputFormat format);
 int rtl_command(const RtlCommand& command, OutputFormat format);
 int estimate_command(const EstimateCommand& command, OutputFormat format);

@@ -44,6 +44,7 @@ int execute(const Invocation& invocation) {
       return quantize_command(command, format);
     }
     int operator()(const AssignCommand& command) const { return assign_command(command, format); }
+    int operator()(const MeasureCommand& command) const { return measure_command(command, format); }
     int operator()(const SweepCommand& command) const { return sweep_command(command, format); }
     int operator()(const RtlCommand& command) const { return rtl_command(command, format); }
     int operator()(const EstimateCommand& command) const {

@@ -8,6 +8,7 @@
 
 #include "models/design/error.h"
 #include "models/theory/assignment.h"
+#include "sim/cli/measure_options.h"
 #include "sim/cli/results.h"
 #include "sim/cli/theory_options.h"
 
@@ -32,6 +33,7 @@ struct Parsed {
   RunCommand run;
   SweepCommand sweep;
   CyclesCommand cycles;
+  MeasureCommand measure;
   VrrCommand vrr;
   PredictCommand predict;
   QuantizeCommand quantize;
@@ -354,6 +356,19 @@ QuantizeCommand understand_quantize(const Parsed& parsed) {
   return quantize;
 }
 
+void add_measure(CLI::App& app, Parsed& parsed) {
+  CLI::App* command = add_command(
+      app, parsed, "measure", "What a MAC keeps of long sums: VRR, NMSE and swamping, measured",
+      "  narrowmac measure --mac configs/macs/e5m2-e6m9.toml --lengths 64,1024,16384\n"
+      "  narrowmac measure --mac MAC.toml --lengths 64,4096 --mantissas 3,4,5,6,7,8 --format csv\n"
+      "  narrowmac measure --mac MAC.toml --lengths 64,1024,16384 --find \"vrr>=0.95\"\n"
+      "  narrowmac measure --mac MAC.toml --lengths 4096 --find \"nmse<=0.01\" --nzr 0.5\n"
+      "  narrowmac measure --run runs/e6m3 --mantissas 3,4,5      # operands of the run's step\n"
+      "vrr_theory stands beside what is measured; it is empty where the theory says nothing.\n");
+  add_measure_options(*command, parsed.measure);
+  add_threads(*command, parsed);
+}
+
 CyclesCommand understand_cycles(Parsed& parsed) {
   CyclesCommand cycles = parsed.cycles;
   for (const std::string& name : parsed.dataflows) {
@@ -460,6 +475,9 @@ Invocation understand(const CLI::App& app, Parsed& parsed) {
     invocation.command = parsed.run;
   } else if (app.got_subcommand("cycles")) {
     invocation.command = understand_cycles(parsed);
+  } else if (app.got_subcommand("measure")) {
+    parsed.measure.quiet = parsed.quiet;
+    invocation.command = parsed.measure;
   } else if (app.got_subcommand("vrr")) {
     invocation.command = parsed.vrr;
   } else if (app.got_subcommand("predict")) {
@@ -513,6 +531,7 @@ std::variant<Invocation, int> parse_command_line(int argc, const char* const* ar
   add_explain(app, parsed);
   add_trace(app, parsed);
   add_cycles(app, parsed);
+  add_measure(app, parsed);
   add_vrr(app, parsed);
   add_predict(app, parsed);
   add_rtl(app, parsed);

@@ -75,6 +75,18 @@ struct CyclesCommand {
   std::optional<std::string> input;  ///< CxHxW
 };
 
+struct MeasureCommand {
+  std::optional<std::filesystem::path> mac;  ///< may be absent with `run`
+  std::vector<std::int64_t> lengths;         ///< empty: those of `run`
+  std::vector<std::int64_t> mantissas;
+  std::optional<std::string> find;           ///< a condition, e.g. vrr>=0.95
+  std::optional<std::filesystem::path> run;  ///< run directory; absent: Gaussian operands
+  std::optional<std::int64_t> trials;
+  std::optional<double> nonzero_ratio;
+  std::uint64_t seed = 0;
+  bool quiet = false;
+};
+
 struct VrrCommand {
   std::optional<int> accumulator_mantissa;
   bool find = false;  ///< the smallest that suffices, instead
@@ -123,8 +135,8 @@ struct AssignCommand {
 /// A command line, understood.
 struct Invocation {
   std::variant<FormatsCommand, ListCommand, GemmCommand, ExplainCommand, TraceCommand, RunCommand,
-               SweepCommand, CyclesCommand, VrrCommand, PredictCommand, RtlCommand, EstimateCommand,
-               QuantizeCommand, AssignCommand>
+               SweepCommand, CyclesCommand, MeasureCommand, VrrCommand, PredictCommand, RtlCommand,
+               EstimateCommand, QuantizeCommand, AssignCommand>
       command;
   OutputFormat format = OutputFormat::Table;
   bool quiet = false;

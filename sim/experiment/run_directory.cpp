@@ -126,10 +126,10 @@ std::string RunDirectory::summary() const {
   return fs::exists(path_ / kSummary) ? read_file(path_ / kSummary) : "";
 }
 
-std::optional<Checkpoint> RunDirectory::load() const {
-  const std::vector<std::int64_t> steps = checkpoint_steps(path_ / "checkpoint");
+std::optional<Checkpoint> read_checkpoint(const fs::path& run_directory) {
+  const std::vector<std::int64_t> steps = checkpoint_steps(run_directory / "checkpoint");
   if (steps.empty()) return std::nullopt;
-  const fs::path folder = path_ / "checkpoint" / fmt::format("{}{}", kStep, steps.back());
+  const fs::path folder = run_directory / "checkpoint" / fmt::format("{}{}", kStep, steps.back());
   try {
     const Json json = Json::parse(read_file(folder / kState), (folder / kState).string());
     Checkpoint checkpoint;
@@ -142,8 +142,9 @@ std::optional<Checkpoint> RunDirectory::load() const {
       checkpoint.host_seconds[entry.first] = entry.second.number();
     }
     checkpoint.work = work_from_json(json.at("work"));
-    checkpoint.record = RunRecord::restore(json.at("observed"), read_file(path_ / kSteps),
-                                           read_file(path_ / kObservations), checkpoint.state.step);
+    checkpoint.record =
+        RunRecord::restore(json.at("observed"), read_file(run_directory / kSteps),
+                           read_file(run_directory / kObservations), checkpoint.state.step);
     checkpoint.tensors = read_tensors(folder);
     return checkpoint;
   } catch (const Error& failure) {

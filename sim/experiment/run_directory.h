@@ -23,6 +23,9 @@ struct Checkpoint {
   double seconds = 0;  ///< of training so far
 };
 
+/// The latest checkpoint of a run directory, if there is one. Throws Error if it cannot be read.
+std::optional<Checkpoint> read_checkpoint(const std::filesystem::path& run_directory);
+
 /// The files of one run. Everything in it appears by renaming, so that it can be read, and resumed,
 /// at any moment.
 class RunDirectory {
@@ -35,7 +38,7 @@ class RunDirectory {
   /// The contents of summary.json; empty if the run is not finished.
   [[nodiscard]] std::string summary() const;
   /// The latest checkpoint, if there is one.
-  [[nodiscard]] std::optional<Checkpoint> load() const;
+  [[nodiscard]] std::optional<Checkpoint> load() const { return read_checkpoint(path_); }
   /// Writes steps.csv, observations.csv, layers.csv and checkpoint/step-N; keeps step 0 and the
   /// last two.
   void save(const Checkpoint& checkpoint);

@@ -9,23 +9,15 @@
 namespace narrowmac {
 namespace {
 
-/// The output function of SplitMix64 (Steele, Lea, Flood: Fast splittable pseudorandom number
-/// generators, 2014).
-std::uint64_t mix(std::uint64_t z) {
-  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
-  z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
-  return z ^ (z >> 31);
-}
-
-constexpr std::uint64_t kGolden = 0x9e3779b97f4a7c15ULL;
-
 /// Uniform in (0, 1]: never 0, since its logarithm is taken.
 double unit(std::uint64_t bits) { return (static_cast<double>(bits >> 11) + 1.0) * 0x1p-53; }
 
 }  // namespace
 
 std::uint64_t host_random(std::uint64_t seed, std::uint64_t stream, std::uint64_t index) {
-  return mix(mix(mix(seed + kGolden) ^ (stream * kGolden)) + (index + 1) * kGolden);
+  const std::uint64_t address =
+      split_mix(split_mix(seed + kSplitMixStep) ^ (stream * kSplitMixStep));
+  return split_mix(address + (index + 1) * kSplitMixStep);
 }
 
 std::uint64_t stream_of(std::string_view name) {

@@ -17,7 +17,7 @@ if importlib.util.find_spec("matplotlib") is None:
     sys.exit(77)
 
 import synthetic  # noqa: E402
-from plotting import points, prediction, report, style, sweep_figures  # noqa: E402
+from plotting import measure_figures, points, prediction, report, style, sweep_figures  # noqa: E402
 from plotting.data import load_run, load_sweep, mantissa_bits  # noqa: E402
 
 
@@ -70,6 +70,25 @@ class Pictures(InTemporaryDirectory):
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assert_pictures(self.directory / "run" / "plots", ["loss", "layers"])
 
+    def test_a_table_of_measure_gives_vrr_and_nmse_over_length(self):
+        header = "length,mantissa,vrr,vrr_low,vrr_high,nmse,nmse_low,nmse_high,vrr_theory"
+        rows = ["64,5,0.99,0.98,1.0,0.001,0.0009,0.0011,0.99", "1024,5,0.9,0.88,0.92,0.05,0.04,0.06,0.7",
+                "64,4,0.97,0.96,0.98,0.01,0.009,0.011,", "1024,4,,,,,,,"]
+        table = self.directory / "measure.csv"
+        table.write_text("\n".join([header, *rows]) + "\n", encoding="utf-8")
+        done = call("plot.py", table)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(done.stderr, "")
+        self.assert_pictures(self.directory / "plots", ["measure"])
+
+    def test_curves_of_measure_are_by_mantissa_or_by_layer_and_pass(self):
+        rows = [{"length": length, "mantissa": m, "vrr": "1", "nmse": "0", "vrr_theory": ""}
+                for length in ("1024", "64") for m in ("10", "9")]
+        found = measure_figures.curves(rows)
+        self.assertEqual([(curve.name, curve.places) for curve in found], [("9", [64, 1024]), ("10", [64, 1024])])
+        found = measure_figures.curves([{**row, "layer": "conv1", "pass": "GRAD"} for row in rows[:2]])
+        self.assertEqual([(curve.name, curve.places) for curve in found], [("conv1 GRAD", [9, 10])])
+
     def test_the_same_sweep_gives_the_same_svg(self):
         found = self.sweep_points()
         for out in ("first", "second"):
@@ -93,6 +112,10 @@ class BadInput(InTemporaryDirectory):
     def test_a_directory_that_is_neither_run_nor_sweep_is_refused(self):
         self.assert_refused(call("plot.py", self.directory), "sweep.csv", "config.toml")
         self.assert_refused(call("summary.py", self.directory), "sweep.csv")
+
+    def test_a_table_that_is_not_of_measure_is_named(self):
+        (self.directory / "other.csv").write_text("a,b\n1,2\n", encoding="utf-8")
+        self.assert_refused(call("plot.py", self.directory / "other.csv"), "other.csv", "vrr_theory", "measure")
 
     def test_a_summary_that_is_not_json_is_named(self):
         synthetic.write_run(self.directory / "run")
