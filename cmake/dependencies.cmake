@@ -26,6 +26,9 @@ target_compile_options(narrowmac_flags INTERFACE
 if(CMAKE_CXX_COMPILER_ID STREQUAL GNU AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
   target_compile_options(narrowmac_flags INTERFACE -Wno-restrict)  # false alarms on "text" + string (GCC PR105651)
 endif()
+if(NARROWMAC_UNITY)
+  target_compile_options(narrowmac_flags INTERFACE -Wno-subobject-linkage)  # g++ takes an included .cpp for a header
+endif()
 if(NARROWMAC_WERROR)
   target_compile_options(narrowmac_flags INTERFACE -Werror)
 endif()

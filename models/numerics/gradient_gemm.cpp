@@ -30,7 +30,7 @@ constexpr double kTileCost = 1.15;
 constexpr double kSingleTapCost = 1.25;
 constexpr double kStreamCost = 1.4;
 constexpr double kLookCost = 6;
-constexpr double kFlushCost = 2;
+constexpr double kGradientFlushCost = 2;
 /// 32-bit offsets must reach every element of a slab and of the sums.
 constexpr std::int64_t kMaxElements = std::numeric_limits<std::int32_t>::max() / 4;
 
@@ -68,7 +68,7 @@ double layout_cost(const GradientLayout& layout, const StreamKernel<float>& kern
   if (!chunked) return cost;
   const double chunks =
       std::ceil(static_cast<double>(layout.problem.k()) / static_cast<double>(chunk_length));
-  return cost + static_cast<double>(layout.vectors()) * channels * chunks * kFlushCost;
+  return cost + static_cast<double>(layout.vectors()) * channels * chunks * kGradientFlushCost;
 }
 
 /// Cost of a product, of one in a register tile that rounds: three instructions. Tiles let the

@@ -12,6 +12,7 @@
 
 #include "models/numerics/kernel_integer.h"
 #include "models/numerics/lane_operands.h"
+#include "models/numerics/parallel_rows.h"
 
 namespace narrowmac {
 namespace {
@@ -23,16 +24,6 @@ void to_codes(const T* values, std::int64_t count, T scale, Code* codes) {
   for (std::int64_t i = 0; i < count; ++i) {
     codes[i] = static_cast<Code>(static_cast<std::int32_t>(values[i] * scale));
   }
-}
-
-/// Runs body(row) for rows of about `width` elements each.
-template <typename Body>
-void for_rows(std::int64_t rows, std::int64_t width, const Body& body) {
-  const std::int64_t grain = std::max<std::int64_t>(1, 16384 / std::max<std::int64_t>(1, width));
-  tbb::parallel_for(tbb::blocked_range<std::int64_t>(0, rows, static_cast<std::size_t>(grain)),
-                    [&](const tbb::blocked_range<std::int64_t>& range) {
-                      for (std::int64_t r = range.begin(); r < range.end(); ++r) body(r);
-                    });
 }
 
 /// Row `index` of a dense view (or column, of its transpose), contiguous or not.

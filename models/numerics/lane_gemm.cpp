@@ -23,17 +23,17 @@ namespace {
 
 /// Products of one piece of the accumulation: operands of a group of tiles stay in the L2 cache
 /// meanwhile.
-constexpr std::int64_t kPieceLength = 512;
+constexpr std::int64_t kTaskLength = 512;
 constexpr std::int64_t kMaxTilesPerTask = 32;
 
-/// Where pieces of about kPieceLength products begin in the list of segments; with `by_chunk` also
+/// Where pieces of about kTaskLength products begin in the list of segments; with `by_chunk` also
 /// after every chunk.
 std::vector<std::int64_t> piece_starts(const std::vector<Segment>& segments, bool by_chunk) {
   std::vector<std::int64_t> starts = {0};
   std::int64_t length = 0;
   for (std::size_t s = 0; s + 1 < segments.size(); ++s) {
     length += segments[s].length;
-    if (length >= kPieceLength || (by_chunk && segments[s].ends_chunk)) {
+    if (length >= kTaskLength || (by_chunk && segments[s].ends_chunk)) {
       starts.push_back(static_cast<std::int64_t>(s) + 1);
       length = 0;
     }

@@ -1,25 +1,14 @@
 #include "models/numerics/lane_operands.h"
 
-#include <tbb/blocked_range.h>
-#include <tbb/parallel_for.h>
-
 #include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <type_traits>
 
+#include "models/numerics/parallel_rows.h"
+
 namespace narrowmac {
 namespace {
-
-/// Rows of about `width` elements per task: enough work to be worth a task.
-template <typename Body>
-void for_rows(std::int64_t rows, std::int64_t width, const Body& body) {
-  const std::int64_t grain = std::max<std::int64_t>(1, 8192 / std::max<std::int64_t>(1, width));
-  tbb::parallel_for(tbb::blocked_range<std::int64_t>(0, rows, static_cast<std::size_t>(grain)),
-                    [&](const tbb::blocked_range<std::int64_t>& range) {
-                      for (std::int64_t r = range.begin(); r < range.end(); ++r) body(r);
-                    });
-}
 
 template <typename T>
 const T* source_of(const OperandView& view) {

@@ -21,7 +21,7 @@ constexpr std::int64_t kElementsPerTask = std::int64_t{16} * 1024;
 
 /// Element (k, i) of a block is data[k * k_stride + i * stride].
 template <typename T>
-struct Block {
+struct LoadedBlock {
   const T* data = nullptr;
   std::int64_t k_stride = 0, stride = 1;
 };
@@ -49,7 +49,7 @@ void load_rows(const OperandView& view, std::int64_t first, std::int64_t count, 
 /// Rows first .. first + count - 1 of a matrix, times a power of two: in place where that changes
 /// nothing, else in `storage`.
 template <typename T>
-Block<T> load_block(const OperandView& view, std::int64_t first, std::int64_t count, T scale,
+LoadedBlock<T> load_block(const OperandView& view, std::int64_t first, std::int64_t count, T scale,
                     T* storage) {
   const T* in_place = nullptr;
   if constexpr (std::is_same_v<T, float>) {
@@ -114,7 +114,7 @@ class SparseCounting {
  private:
   void pack_vectors(std::int64_t first, std::int64_t count);
   void pack_factors(std::int64_t first, std::int64_t count);
-  void list_factors(const Block<T>& block, std::int64_t factor, std::int64_t first,
+  void list_factors(const LoadedBlock<T>& block, std::int64_t factor, std::int64_t first,
                     std::int64_t count);
   void count_block();
   std::optional<GemmStatistics> collect() const;
@@ -188,7 +188,7 @@ std::optional<GemmStatistics> SparseCounting<T>::run() {
 
 template <typename T>
 void SparseCounting<T>::pack_vectors(std::int64_t first, std::int64_t count) {
-  const Block<T> block =
+  const LoadedBlock<T> block =
       load_block<T>(sides_.vectors, first, count, sides_.swapped ? T{1} : scale_, block_.data());
   const std::int64_t columns = kernel_.columns;
   tbb::parallel_for(std::int64_t{0}, panels_, [&](std::int64_t panel) {
@@ -211,7 +211,7 @@ void SparseCounting<T>::pack_vectors(std::int64_t first, std::int64_t count) {
 
 template <typename T>
 void SparseCounting<T>::pack_factors(std::int64_t first, std::int64_t count) {
-  const Block<T> block =
+  const LoadedBlock<T> block =
       load_block<T>(sides_.factors, first, count, sides_.swapped ? scale_ : T{1}, block_.data());
   runs_ = 0;
   if (chunk_length_ > 0) {
@@ -233,7 +233,7 @@ void SparseCounting<T>::pack_factors(std::int64_t first, std::int64_t count) {
 }
 
 template <typename T>
-void SparseCounting<T>::list_factors(const Block<T>& block, std::int64_t factor, std::int64_t first,
+void SparseCounting<T>::list_factors(const LoadedBlock<T>& block, std::int64_t factor, std::int64_t first,
                                      std::int64_t count) {
   ObservedFactor<T>* list = listed_.data() + factor * kBlock;
   ObservedRun* run = run_storage_.data() + factor * (kBlock + 1);

@@ -8,9 +8,8 @@
 namespace narrowmac {
 namespace {
 
-using Kind = LayerDescription::Kind;
-
 std::vector<std::string> gemm_layers(const NetworkDescription& network) {
+  using Kind = LayerDescription::Kind;
   std::vector<std::string> names;
   for (const LayerDescription& layer : network.layers) {
     if (layer.kind == Kind::Convolution || layer.kind == Kind::Linear) names.push_back(layer.name);

@@ -140,16 +140,16 @@ std::vector<Variation> read_variations(const ConfigTable& sweep) {
   return variations;
 }
 
-bool has_table(const ConfigTable& root, const std::string& dotted) {
+bool has_nested_table(const ConfigTable& root, const std::string& dotted) {
   const std::size_t dot = dotted.find('.');
   const std::string head = dotted.substr(0, dot);
   if (!root.is_table(head)) return false;
-  return dot == std::string::npos || has_table(root.table(head), dotted.substr(dot + 1));
+  return dot == std::string::npos || has_nested_table(root.table(head), dotted.substr(dot + 1));
 }
 
 void apply(ConfigTable& root, const Variation& variation) {
   for (const Assignment& assignment : variation.assignments) {
-    if (assignment.is_table && has_table(root, assignment.key)) continue;
+    if (assignment.is_table && has_nested_table(root, assignment.key)) continue;
     root.set(assignment.key, assignment.value, assignment.origin, true);
   }
 }
