@@ -27,8 +27,9 @@ struct Place {
   std::string_view source;
   std::int64_t line = 0;
   [[nodiscard]] Error error(const std::string& message) const {
-    return Error(fmt::format("{}:{}: {}", source, line, message));
+    return Error(fmt::format("{}: {}", text(), message));
   }
+  [[nodiscard]] std::string text() const { return fmt::format("{}:{}", source, line); }
 };
 
 std::string_view trimmed(std::string_view text) {
@@ -128,6 +129,7 @@ TopologyLayer convolution(const std::vector<std::string_view>& fields, const Pla
   (void)unused;
   TopologyLayer layer;
   layer.name = name_of(fields[0], place);
+  layer.place = place.text();
   layer.outputs =
       product(positions(height, filter_height, stride, "height", place),
               positions(width, filter_width, stride, "width", place), "the output map", place);
@@ -142,6 +144,7 @@ TopologyLayer convolution(const std::vector<std::string_view>& fields, const Pla
 TopologyLayer gemm_layer(const std::vector<std::string_view>& fields, const Place& place) {
   TopologyLayer layer;
   layer.name = name_of(fields[0], place);
+  layer.place = place.text();
   layer.outputs = layer.inputs = number(fields[1], kGemmColumns[1], place);
   layer.filters = number(fields[2], kGemmColumns[2], place);
   layer.channels = number(fields[3], kGemmColumns[3], place);
@@ -226,6 +229,18 @@ class Reader {
   std::vector<TopologyLayer> layers_;
 };
 
+std::string text_of(const std::filesystem::path& path) {
+  std::error_code status;
+  std::ifstream file(path, std::ios::binary);
+  if (!file || std::filesystem::is_directory(path, status)) {
+    throw Error(fmt::format("{}: cannot be read ({}); accepted: a topology CSV file", path.string(),
+                            std::generic_category().message(file ? EISDIR : errno)));
+  }
+  std::ostringstream text;
+  text << file.rdbuf();
+  return std::move(text).str();
+}
+
 }  // namespace
 
 std::vector<TopologyLayer> parse_topology(std::string_view text, std::string_view source_name) {
@@ -239,15 +254,18 @@ std::vector<TopologyLayer> parse_topology(std::string_view text, std::string_vie
 }
 
 std::vector<TopologyLayer> read_topology(const std::filesystem::path& path) {
-  std::error_code status;
-  std::ifstream file(path, std::ios::binary);
-  if (!file || std::filesystem::is_directory(path, status)) {
-    throw Error(fmt::format("{}: cannot be read ({}); accepted: a topology CSV file", path.string(),
-                            std::generic_category().message(file ? EISDIR : errno)));
+  return parse_topology(text_of(path), path.string());
+}
+
+bool header_reads_as_layer(const std::filesystem::path& path) {
+  std::istringstream text(text_of(path));
+  for (std::string line; std::getline(text, line);) {
+    const std::string_view content = trimmed(std::string_view(line).substr(0, line.find('#')));
+    if (content.empty()) continue;
+    const std::vector<std::string_view> fields = fields_of(content);
+    return fields.size() >= kGemmFields && integer(fields[1]).has_value();
   }
-  std::ostringstream text;
-  text << file.rdbuf();
-  return parse_topology(text.str(), path.string());
+  return false;
 }
 
 GemmShape gemm_shape(const TopologyLayer& layer, Pass pass, std::int64_t batch) {
@@ -259,8 +277,9 @@ GemmShape gemm_shape(const TopologyLayer& layer, Pass pass, std::int64_t batch) 
       __builtin_mul_overflow(batch, layer.inputs, &inputs) ||
       __builtin_mul_overflow(layer.channels, layer.taps, &forward_sum) ||
       __builtin_mul_overflow(layer.filters, layer.taps, &backward_sum)) {
-    throw Error(
-        fmt::format("layer \"{}\": its dimensions exceed 63 bits at batch {}", layer.name, batch));
+    throw Error(fmt::format(
+        "{}: layer \"{}\": its dimensions exceed 63 bits at batch {}; use a smaller batch",
+        layer.place, layer.name, batch));
   }
   switch (pass) {
     case Pass::Forward:

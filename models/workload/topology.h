@@ -14,6 +14,7 @@ namespace narrowmac {
 /// channels, N filters and one tap.
 struct TopologyLayer {
   std::string name;
+  std::string place;          ///< FILE:LINE, for messages
   std::int64_t outputs = 0;   ///< pixels
   std::int64_t inputs = 0;    ///< pixels, with padding
   std::int64_t channels = 0;  ///< of the input
@@ -34,9 +35,12 @@ inline constexpr std::int64_t kMaxTopologyLayers = 1 << 18;
 /// file and line for anything else, and for a sparsity other than dense (N = M).
 std::vector<TopologyLayer> read_topology(const std::filesystem::path& path);
 std::vector<TopologyLayer> parse_topology(std::string_view text, std::string_view source_name);
+/// True if the first row, which is skipped as a header, reads as a layer: its second field is a
+/// number. Such a file has probably lost its header.
+bool header_reads_as_layer(const std::filesystem::path& path);
 
-/// The GEMM of a layer in a pass, for a batch of at least 1. Throws Error naming the layer if a
-/// dimension exceeds 63 bits.
+/// The GEMM of a layer in a pass, for a batch of at least 1. Throws Error naming file, line
+/// and layer if a dimension exceeds 63 bits.
 GemmShape gemm_shape(const TopologyLayer& layer, Pass pass, std::int64_t batch);
 
 }  // namespace narrowmac

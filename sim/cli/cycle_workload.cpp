@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <spdlog/spdlog.h>
 
 #include <filesystem>
 #include <set>
@@ -69,6 +70,10 @@ Workload load_workload(const std::string& text, const std::vector<Pass>& passes,
                               path.string()));
     }
     workload.batch = batch.value_or(1);
+    if (header_reads_as_layer(path)) {
+      spdlog::warn("{}: the first row reads as a layer, but is skipped as the header row",
+                   path.string());
+    }
     for (const TopologyLayer& layer : read_topology(path)) {
       add_passes(workload, layer.name, layer, passes);
     }

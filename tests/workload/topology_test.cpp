@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <fstream>
+
 #include "models/design/error.h"
 
 namespace narrowmac {
@@ -23,6 +25,31 @@ std::string message_of(const std::string& text) {
     return error.what();
   }
   return "";
+}
+
+TEST(Topology, DimensionsBeyond63BitsNameFileLineAndLayer) {
+  const TopologyLayer layer = convolutions("a, 1000000000, 1000000000, 1, 1, 1, 1, 1\n")[0];
+  try {
+    (void)gemm_shape(layer, Pass::Forward, 10);
+    FAIL() << "10^19 outputs have a shape";
+  } catch (const Error& error) {
+    EXPECT_STREQ(error.what(),
+                 "net.csv:2: layer \"a\": its dimensions exceed 63 bits at batch 10; use a smaller "
+                 "batch");
+  }
+}
+
+TEST(Topology, AFirstRowThatReadsAsALayerIsNoticed) {
+  const auto reads = [](const std::string& text) {
+    const std::filesystem::path path = ::testing::TempDir() + "narrowmac_topology_header.csv";
+    std::ofstream(path) << text;
+    const bool result = header_reads_as_layer(path);
+    std::filesystem::remove(path);
+    return result;
+  };
+  EXPECT_TRUE(reads("\n# comment\nConv1, 224, 224, 7, 7, 3, 64, 2,\n"));
+  EXPECT_FALSE(reads("Layer name, M, N, K\nfc, 1, 2, 3\n"));
+  EXPECT_FALSE(reads(""));
 }
 
 TEST(Topology, AConvolutionsOutputIsCeilOfSizeMinusFilterPlusStrideOverStride) {
