@@ -14,14 +14,6 @@ namespace {
 
 int port_bits(const Rounding& rounding) { return std::max(rounding.random_bits, 1); }
 
-Rounding product_rounding(const MacDesign& mac) {
-  return mac.product ? mac.product->rounding : Rounding{};
-}
-
-Rounding second_rounding(const MacDesign& mac) {
-  return mac.chunk ? mac.chunk->accumulator.rounding : Rounding{};
-}
-
 /// One of the sums that take turns.
 struct Sum {
   std::int64_t left = 0;   ///< products to come

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <numbers>
 
+#include "models/cost/step_vectors.h"
 #include "models/design/error.h"
 #include "models/numerics/convert.h"
 #include "models/numerics/random.h"
@@ -61,13 +62,6 @@ class PortWriter {
   GateSimulation& simulation_;
   const std::vector<int>& port_;
 };
-
-Rounding product_rounding(const MacDesign& mac) {
-  return mac.product ? mac.product->rounding : Rounding{};
-}
-Rounding second_rounding(const MacDesign& mac) {
-  return mac.chunk ? mac.chunk->accumulator.rounding : Rounding{};
-}
 
 /// The reference's accumulators of one run.
 struct ReferenceRun {

@@ -14,11 +14,15 @@ std::uint64_t mask(int bits) { return (std::uint64_t{1} << bits) - 1; }
 
 int random_port_bits(const Rounding& rounding) { return std::max(rounding.random_bits, 1); }
 
+}  // namespace
+
 Rounding product_rounding(const MacDesign& mac) {
   return mac.product ? mac.product->rounding : Rounding{};
 }
 
-}  // namespace
+Rounding second_rounding(const MacDesign& mac) {
+  return mac.chunk ? mac.chunk->accumulator.rounding : Rounding{};
+}
 
 bool meets_special_values(const MacDesign& mac) {
   return mac.special_values && mac.accumulator.format.is_float() &&

@@ -70,6 +70,10 @@ std::vector<StepVector> step_vectors(const MacDesign& mac, std::size_t count, st
 std::string steps_hex(const MacDesign& mac, const std::vector<StepVector>& steps);
 int step_bits(const MacDesign& mac);
 
+/// Roundings of products and of chunk sums; without random bits where the design has none.
+Rounding product_rounding(const MacDesign& mac);
+Rounding second_rounding(const MacDesign& mac);
+
 /// Fields of a word of any width, put together from the top, as hexadecimal digits.
 class HexWord {
  public:

@@ -20,7 +20,7 @@
 namespace narrowmac {
 namespace {
 
-std::string read_text(const std::filesystem::path& path) {
+std::string text_of(const std::filesystem::path& path) {
   std::ifstream file(path, std::ios::binary);
   if (!file) throw Error("cannot read " + path.string(), Error::Kind::System);
   std::ostringstream text;
@@ -84,7 +84,7 @@ std::string run_tool(const Tool& tool, const std::vector<std::string>& arguments
   int status = 0;
   while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
   }
-  std::string text = read_text(folder / log);
+  std::string text = text_of(folder / log);
   if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
     throw Error(fmt::format("{} failed:\n{}", tool.program, end_of(text)), Error::Kind::System);
   }
@@ -111,6 +111,6 @@ void ScratchFolder::write(const std::string& name, std::string_view text) const 
   if (!file.flush()) throw Error("cannot write " + (path_ / name).string(), Error::Kind::System);
 }
 
-std::string ScratchFolder::read(const std::string& name) const { return read_text(path_ / name); }
+std::string ScratchFolder::read(const std::string& name) const { return text_of(path_ / name); }
 
 }  // namespace narrowmac

@@ -15,7 +15,7 @@ namespace narrowmac {
 namespace {
 
 /// Products of a row of A that are packed at a time, about.
-constexpr std::int64_t kPieceLength = 512;
+constexpr std::int64_t kPieceProducts = 512;
 constexpr std::int64_t kMaxRowsPerTask = 16;
 
 DotDesign design_of(const GemmProblem& problem) {
@@ -60,7 +60,7 @@ struct DotGrid {
         a(gemm.a),
         b(gemm.b, kernel.columns, 0),
         b_exponents(std::max<std::int64_t>(1, b.panels() * shape.k * kernel.columns)),
-        piece(design.terms * std::max<std::int64_t>(1, kPieceLength / design.terms)),
+        piece(design.terms * std::max<std::int64_t>(1, kPieceProducts / design.terms)),
         a_min_exponent(gemm.mac.a.min_exponent()) {
     const int min_exponent = gemm.mac.b.min_exponent();
     tbb::parallel_for(std::int64_t{0}, b.panels() * ((shape.k + piece - 1) / piece),

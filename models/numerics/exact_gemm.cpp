@@ -15,7 +15,7 @@ namespace narrowmac {
 namespace {
 
 /// Products of a row of A that are packed at a time.
-constexpr std::int64_t kPieceLength = 512;
+constexpr std::int64_t kSliceLength = 512;
 
 /// Cuts values into slices of the bits between their quantum and their bound, the lowest first:
 /// their sum is the value.
@@ -124,14 +124,14 @@ class ExactRows {
         first_(first),
         valid_(std::min<std::int64_t>(grid.kernel.rows, grid.shape.m - first)),
         sums_(static_cast<std::size_t>(grid.b.panels() * grid.parts() * grid.tile_size())),
-        values_(static_cast<std::size_t>(grid.kernel.rows * kPieceLength)),
+        values_(static_cast<std::size_t>(grid.kernel.rows * kSliceLength)),
         slices_(values_.size() * static_cast<std::size_t>(grid.a_slicer.slices())) {}
 
   void add_products(std::int64_t* nonzero_products) {
-    for (std::int64_t k = 0; k < grid_.shape.k; k += kPieceLength) {
-      const std::int64_t count = std::min(kPieceLength, grid_.shape.k - k);
+    for (std::int64_t k = 0; k < grid_.shape.k; k += kSliceLength) {
+      const std::int64_t count = std::min(kSliceLength, grid_.shape.k - k);
       for (std::int64_t r = 0; r < valid_; ++r) {
-        grid_.a.pack(first_ + r, k, count, values_.data() + r * kPieceLength);
+        grid_.a.pack(first_ + r, k, count, values_.data() + r * kSliceLength);
       }
       grid_.a_slicer.cut(values_.data(), std::ssize(values_), slices_.data(), std::ssize(values_));
       for (std::int64_t panel = 0; panel < grid_.b.panels(); ++panel) add_piece(panel, k, count);
@@ -162,7 +162,7 @@ class ExactRows {
     for (int i = 0; i < grid_.a_slicer.slices(); ++i) {
       const double* rows[8];
       for (int r = 0; r < grid_.kernel.rows; ++r) {
-        rows[r] = slices_.data() + i * std::ssize(values_) + r * kPieceLength;
+        rows[r] = slices_.data() + i * std::ssize(values_) + r * kSliceLength;
       }
       for (int j = 0; j < grid_.b_slicer.slices(); ++j) {
         grid_.kernel.run(rows, 1, grid_.panel(panel, j) + k * grid_.step(), grid_.step(), count,
@@ -175,7 +175,7 @@ class ExactRows {
     for (std::int64_t i = 0; i < count; ++i) {
       std::int64_t rows = 0;
       for (std::int64_t r = 0; r < valid_; ++r) {
-        rows += values_[static_cast<std::size_t>(r * kPieceLength + i)] != 0 ? 1 : 0;
+        rows += values_[static_cast<std::size_t>(r * kSliceLength + i)] != 0 ? 1 : 0;
       }
       if (rows == 0) continue;
       std::int64_t columns = 0;

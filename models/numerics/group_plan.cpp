@@ -10,12 +10,6 @@
 namespace narrowmac {
 namespace {
 
-int log2_ceil(std::int64_t x) {
-  int bits = 0;
-  while ((std::int64_t{1} << bits) < x) ++bits;
-  return bits;
-}
-
 /// Exponents between which everything lies that a dot unit adds.
 struct DotRange {
   int product_quantum = 0;  ///< products are multiples of 2^this

@@ -66,6 +66,9 @@ Underflow underflow_of(const Conversion& to, int quantum_exponent);
 /// addends' quantum.
 int value_quantum(const LevelPlan& plan, const NumberFormat& format, const Addends& addends);
 
+/// ceil(log2 value), the bits by which so many addends widen a sum; 0 for values up to 1.
+int log2_ceil(std::int64_t value);
+
 LevelResult level_fails(std::string why);
 
 /// The lane's own arithmetic is the accumulator's: fp32 in float32 lanes.

@@ -16,10 +16,6 @@ constexpr std::int32_t kMinGuardSteps = 6;
 /// An exponent that no format and no lane reaches.
 constexpr int kUnbounded = 1 << 20;
 
-int log2_ceil(std::int64_t value) {
-  return value <= 1 ? 0 : 64 - std::countl_zero(static_cast<std::uint64_t>(value - 1));
-}
-
 /// Smallest e with |every value of the format| <= 2^e.
 int format_bound_exponent(const NumberFormat& format) {
   if (format.is_float()) return format.max_exponent() + 1;
@@ -40,6 +36,10 @@ std::int32_t guarded_steps(const NumberFormat& format, const Growth& growth) {
 }
 
 }  // namespace
+
+int log2_ceil(std::int64_t value) {
+  return value <= 1 ? 0 : 64 - std::countl_zero(static_cast<std::uint64_t>(value - 1));
+}
 
 LevelResult level_fails(std::string why) {
   LevelResult result;
