@@ -1,9 +1,8 @@
 #include "models/quantizers/gradient_blocks.h"
 
-#include <tbb/blocked_range.h>
-#include <tbb/parallel_for.h>
-
 #include <algorithm>
+
+#include "models/numerics/parallel_rows.h"
 
 namespace narrowmac {
 
@@ -13,16 +12,6 @@ namespace {
 constexpr std::int64_t kTaskElements = std::int64_t{1} << 14;
 
 }  // namespace
-
-void for_rows(std::int64_t rows, std::int64_t columns,
-              const std::function<void(std::int64_t)>& body) {
-  const std::int64_t width = std::max<std::int64_t>(1, columns);
-  const auto grain = static_cast<std::size_t>(std::max<std::int64_t>(1, kTaskElements / width));
-  tbb::parallel_for(tbb::blocked_range<std::int64_t>(0, rows, grain),
-                    [&](const tbb::blocked_range<std::int64_t>& range) {
-                      for (std::int64_t row = range.begin(); row < range.end(); ++row) body(row);
-                    });
-}
 
 void for_runs(std::int64_t rows, std::int64_t columns,
               const std::function<void(std::int64_t, std::int64_t, std::size_t)>& body) {

@@ -15,10 +15,6 @@ namespace narrowmac {
 inline constexpr std::int64_t kReflectedColumns = 512;
 using BlockSums = std::array<double, static_cast<std::size_t>(kReflectedColumns)>;
 
-/// Calls body(row) for every row.
-void for_rows(std::int64_t rows, std::int64_t columns,
-              const std::function<void(std::int64_t)>& body);
-
 /// Calls body(row, first column, count) for runs that make up every row.
 void for_runs(std::int64_t rows, std::int64_t columns,
               const std::function<void(std::int64_t, std::int64_t, std::size_t)>& body);

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "models/design/error.h"
+#include "models/numerics/parallel_rows.h"
 #include "models/quantizers/gradient_blocks.h"
 #include "models/quantizers/gradient_quantizer.h"
 

@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "models/design/error.h"
+#include "models/numerics/parallel_rows.h"
 #include "models/numerics/random.h"
 #include "models/quantizers/gradient_blocks.h"
 #include "models/quantizers/round_kernel.h"
