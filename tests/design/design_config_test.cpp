@@ -1,4 +1,5 @@
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
@@ -395,7 +396,8 @@ TEST(SpecialValuesTest, WithoutThemOperandsSaturateBesideAWrappingAccumulator) {
 class MacFileTest : public testing::Test {
  protected:
   MacFile read(const std::string& text) {
-    path_ = std::filesystem::path(testing::TempDir()) / "narrowmac_mac_file_test.toml";
+    path_ = std::filesystem::path(testing::TempDir()) /
+            ("narrowmac_mac_file_test_" + std::to_string(::getpid()) + ".toml");
     std::ofstream(path_) << text;
     return read_mac_file(path_);
   }
