@@ -50,7 +50,7 @@ void load_rows(const OperandView& view, std::int64_t first, std::int64_t count, 
 /// nothing, else in `storage`.
 template <typename T>
 LoadedBlock<T> load_block(const OperandView& view, std::int64_t first, std::int64_t count, T scale,
-                    T* storage) {
+                          T* storage) {
   const T* in_place = nullptr;
   if constexpr (std::is_same_v<T, float>) {
     in_place = view.float_data();
@@ -233,8 +233,8 @@ void SparseCounting<T>::pack_factors(std::int64_t first, std::int64_t count) {
 }
 
 template <typename T>
-void SparseCounting<T>::list_factors(const LoadedBlock<T>& block, std::int64_t factor, std::int64_t first,
-                                     std::int64_t count) {
+void SparseCounting<T>::list_factors(const LoadedBlock<T>& block, std::int64_t factor,
+                                     std::int64_t first, std::int64_t count) {
   ObservedFactor<T>* list = listed_.data() + factor * kBlock;
   ObservedRun* run = run_storage_.data() + factor * (kBlock + 1);
   const T* values = block.data + factor * block.stride;
