@@ -219,24 +219,28 @@ class CountedTile {
       grid_.kernel.run(unbounded_, work);
       add_group(work, valid_rows, statistics);
       for (int r = 0; r < valid_rows; ++r) {
-        if (!judge(static_cast<std::size_t>(r * grid_.kernel.columns), statistics)) return false;
+        if (!judge(static_cast<std::size_t>(r) * row_step(), statistics)) return false;
       }
     }
     return true;
   }
   void add_outputs(int row, GemmStatistics& statistics) const {
     for (std::int64_t c = 0; c < columns_; ++c) {
-      const auto at = static_cast<std::size_t>(row * grid_.kernel.columns + c);
+      const std::size_t at =
+          static_cast<std::size_t>(row) * row_step() + static_cast<std::size_t>(c);
       statistics.add_output(sums_[at], exact_[at]);
     }
   }
 
  private:
+  [[nodiscard]] std::size_t row_step() const {
+    return static_cast<std::size_t>(grid_.kernel.columns);
+  }
   void add_group(const DotWork<double>& work, int valid_rows, GemmStatistics& statistics) {
     std::fill(group_.begin(), group_.end(), 0.0);
     const auto columns = static_cast<std::size_t>(columns_);
     for (int r = 0; r < valid_rows; ++r) {
-      double* sums = group_.data() + r * grid_.kernel.columns;
+      double* sums = group_.data() + static_cast<std::size_t>(r) * row_step();
       for (std::int64_t t = 0; t < work.length; ++t) {
         const double factor = work.a[r * work.a_stride + t];
         if (factor == 0) continue;

@@ -129,7 +129,7 @@ HWY_INLINE WideVector RoundedSum(WideVector x, WideVector random, const DotDesig
   // 2^-e from the bits of 2^e.
   const auto inverse = hn::BitCast(
       d,
-      hn::Sub(hn::Set(di, std::int64_t{2 * kWideBias} << kWideFraction), hn::BitCast(di, binade)));
+      hn::Sub(hn::Set(di, 2 * std::int64_t{kWideBias} << kWideFraction), hn::BitCast(di, binade)));
   const auto scale =
       hn::Set(d, static_cast<double>(std::int64_t{1} << design.accumulator_fraction_bits));
   const auto size = hn::Mul(hn::Mul(hn::Abs(x), inverse), scale);

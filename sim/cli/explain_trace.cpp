@@ -147,7 +147,7 @@ class Tracer {
                   std::vector<double>& terms_b) {
     step.level = 0;
     step.has_sum = false;
-    const Addend addend = product(step, random);
+    Addend addend = product(step, random);
     step.addend = addend.value;
     step.what = addend.exact && !addend.exact->is_zero() ? "term" : "zero term";
     if (!addend.exact) step.what = "infinity or NaN";

@@ -22,8 +22,8 @@ constexpr std::int64_t kLongLength = std::int64_t{1} << 20;
 
 /// Most outputs of a group. A register tile of the kernels is 8 x 32 or 12 x 16 outputs.
 std::int64_t most_outputs(std::int64_t length) {
-  if (length <= kShortLength) return 32 * 32;
-  return length <= kLongLength ? 24 * 16 : 6 * 16;
+  if (length <= kShortLength) return 1024;  // 32 x 32
+  return length <= kLongLength ? 384 : 96;  // 24 x 16, 6 x 16
 }
 /// Swamping is counted in about so many steps of one design and length, but in at least so many
 /// sums: of long sums few are enough, since each is many steps, and counting costs more than all

@@ -177,7 +177,7 @@ fs::path find_idx(DatasetKind kind, const fs::path& folder, Split split, const s
 
 /// Images, rows, columns.
 std::vector<std::int64_t> read_image_header(ByteFile& images) {
-  const std::vector<std::int64_t> header = read_idx_header(images, 3, "images");
+  std::vector<std::int64_t> header = read_idx_header(images, 3, "images");
   check_header_field(images.path(), "images", header[0], kMaxImages);
   check_header_field(images.path(), "rows", header[1], kMaxSide);
   check_header_field(images.path(), "columns", header[2], kMaxSide);
