@@ -231,6 +231,37 @@ TEST(Waveform, APipelinedSumAppearsOnTimeAndNotACycleEarly) {
   EXPECT_EQ(traced.cycles, 7 * 3 + 1 + 2 + 3 - 1);
 }
 
+/// Partial folds leave PEs idle, whose wires may still carry what others use.
+void expect_every_product_once(Dataflow dataflow) {
+  ArrayDesign array;
+  array.rows = array.columns = 4;
+  array.dataflow = dataflow;
+  array.psum = dataflow == Dataflow::OutputStationary ? Psum::Buffer : Psum::Chained;
+  const Traced traced = trace(array, narrow_mac(), {6, 7, 9});
+  std::int64_t valid = 0;
+  for (std::int64_t edge = 0; edge < traced.cycles; ++edge) {
+    for (int r = 0; r < 4; ++r) {
+      for (int c = 0; c < 4; ++c) {
+        const auto signal = [&](const char* name) { return traced.vcd.at(r, c, name, edge); };
+        if (signal("valid") == 0) continue;
+        ++valid;
+        ASSERT_EQ(signal("product"), signal("a") * signal("b")) << r << "," << c << " at " << edge;
+      }
+    }
+  }
+  EXPECT_EQ(valid, 6 * 7 * 9);
+}
+
+TEST(Waveform, OutputStationaryPesAreValidOnceForEveryProductOfPartialFolds) {
+  expect_every_product_once(Dataflow::OutputStationary);
+}
+TEST(Waveform, WeightStationaryPesAreValidOnceForEveryProductOfPartialFolds) {
+  expect_every_product_once(Dataflow::WeightStationary);
+}
+TEST(Waveform, InputStationaryPesAreValidOnceForEveryProductOfPartialFolds) {
+  expect_every_product_once(Dataflow::InputStationary);
+}
+
 TEST(Waveform, TooManyPesAndUnwritableFilesAreRefused) {
   ArrayDesign array;
   array.rows = array.columns = 65;

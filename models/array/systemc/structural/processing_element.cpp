@@ -90,7 +90,7 @@ void ProcessingElement::run_output_stationary() {
     const std::int64_t row = (a.element - k * period) * array_rows_ + row_;
     input = {a.value, b.value, a.fold->index(row, column_, k), a.fold, a.element};
   }
-  show(a, b.value);
+  show(input);
   const MacInput due = mac_.multiply(input);
   if (due.valid()) {
     add_to_sum(due);
@@ -152,13 +152,14 @@ void ProcessingElement::run_operand_stationary() {
   if (streamed.valid() && streamed.element == 0) stationary_ = next_stationary_;
   take_stationary(*north_);
   MacInput input;
-  if (streamed.valid()) {
+  // Beyond a partial fold's columns what streams by meets no stationary operand.
+  if (streamed.valid() && column_ < streamed.fold->columns) {
     const bool weights = streamed.fold->dataflow == Dataflow::WeightStationary;
     input = {weights ? streamed.value : stationary_, weights ? stationary_ : streamed.value,
              streamed.fold->index(row_, column_, streamed.element), streamed.fold,
              streamed.element};
   }
-  show(streamed, stationary_);
+  show(input);
   const Token& psum = *psum_in_;
   const MacInput due = mac_.multiply(input);
   MacResult result;
@@ -183,15 +184,11 @@ void ProcessingElement::run_operand_stationary() {
   if (leaves) sink_.deliver(result, row_, column_);
 }
 
-void ProcessingElement::show(const Token& operand, double other) {
+void ProcessingElement::show(const MacInput& input) {
   if (!observed_) return;
-  valid_ = operand.valid();
-  const bool input = valid_ && operand.fold->dataflow == Dataflow::InputStationary;
-  a_ = input ? other : operand.value;
-  b_ = input ? operand.value : other;
-  if (!valid_) return;
-  a_ = arithmetic_->operand_a(a_);
-  b_ = arithmetic_->operand_b(b_);
+  valid_ = input.valid();
+  a_ = valid_ ? arithmetic_->operand_a(input.a) : 0;
+  b_ = valid_ ? arithmetic_->operand_b(input.b) : 0;
 }
 
 void ProcessingElement::trace(sc_core::sc_trace_file* file) const {

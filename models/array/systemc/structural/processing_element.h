@@ -62,7 +62,7 @@ class ProcessingElement : public sc_core::sc_module {
   void keep(const MacResult& result);
   void run_operand_stationary();
   void take_stationary(const Token& from_north);
-  void show(const Token& operand, double other);
+  void show(const MacInput& input);
 
   /// Which of the PE's sums a token belongs to under os.
   static std::size_t place(std::int64_t element, const Fold& fold) {
