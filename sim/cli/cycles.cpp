@@ -89,16 +89,24 @@ ElementBytes bytes_of(const ArrayDesign& array, const std::optional<MacDesign>& 
   return element_bytes(*mac, order);
 }
 
+/// For a message about something that neither an option nor the file of --memory says.
+std::string not_in_memory_file(const CyclesCommand& command, std::string_view what) {
+  return command.memory ? fmt::format(", and {} has no {}", command.memory->string(), what) : "";
+}
+
 /// All arrays with all dataflows.
 std::vector<StudiedArray> arrays_of(const CyclesCommand& command, const Hardware& hardware) {
   if (command.arrays.empty() && !hardware.has_sides) {
-    throw Error(
-        "--array: missing; accepted: ROWSxCOLUMNS, e.g. 32x32, or a --memory file with the array's "
-        "sides");
+    throw Error(fmt::format(
+        "--array: missing{}; accepted: ROWSxCOLUMNS, e.g. 32x32, or a --memory file with the "
+        "array's "
+        "sides",
+        not_in_memory_file(command, "rows and columns (ArrayHeight and ArrayWidth in a .cfg)")));
   }
   if (command.dataflows.empty() && !hardware.has_dataflow) {
-    throw Error(
-        "--dataflow: missing; accepted: os, ws, is, all, or a --memory file with a dataflow");
+    throw Error(fmt::format(
+        "--dataflow: missing{}; accepted: os, ws, is, all, or a --memory file with a dataflow",
+        not_in_memory_file(command, "dataflow")));
   }
   ArrayDesign array = hardware.array;
   if (command.policy) array.policy = *command.policy;
@@ -323,6 +331,22 @@ std::string note_on_first_layer(const Workload& workload) {
   return "";
 }
 
+/// What does not fit is said with the file that holds the sizes.
+std::vector<CycleRow> study(const CyclesCommand& command, const std::vector<StudiedArray>& arrays,
+                            const Workload& workload) {
+  try {
+    return study_cycles(arrays, workload, command.fidelity);
+  } catch (const Error& failure) {
+    if (!command.memory) throw;
+    const bool scale_sim = command.memory->extension() == ".cfg";
+    throw Error(fmt::format("{}: {}{}", command.memory->string(), failure.what(),
+                            scale_sim ? " (scratchpads are IfmapSramSzkB, FilterSramSzkB and "
+                                        "OfmapSramSzkB in a .cfg)"
+                                      : ""),
+                failure.kind());
+  }
+}
+
 }  // namespace
 
 int cycles_command(const CyclesCommand& command, OutputFormat format) {
@@ -331,7 +355,7 @@ int cycles_command(const CyclesCommand& command, OutputFormat format) {
   std::optional<FeatureShape> input;
   if (command.input) input = image_shape(*command.input);
   const Workload workload = load_workload(command.workload, command.passes, command.batch, input);
-  const std::vector<CycleRow> rows = study_cycles(arrays, workload, command.fidelity);
+  const std::vector<CycleRow> rows = study(command, arrays, workload);
   if (format != OutputFormat::Table) {
     print(render(full_table(rows), format));
     return 0;
