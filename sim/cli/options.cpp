@@ -7,8 +7,9 @@
 #include <sstream>
 
 #include "models/design/error.h"
-#include "models/theory/assignment.h"
+#include "sim/cli/cost_options.h"
 #include "sim/cli/measure_options.h"
+#include "sim/cli/quantize_options.h"
 #include "sim/cli/results.h"
 #include "sim/cli/theory_options.h"
 
@@ -38,14 +39,8 @@ struct Parsed {
   PredictCommand predict;
   QuantizeCommand quantize;
   AssignCommand assign;
-  std::string scheme;
-  std::string code_rounding = "stochastic";
-  std::int64_t trials = 0;
   RtlCommand rtl;
   EstimateCommand estimate;
-  std::string liberty;
-  std::string backend;
-  bool no_cache = false;
   std::vector<std::string> passes;
   std::vector<std::string> dataflows;
   std::int64_t batch = 0;
@@ -297,33 +292,7 @@ void add_quantize(CLI::App& app, Parsed& parsed) {
       "  narrowmac quantize --scheme ptq --bits 8 --rounding nearest-even --in G.npy --out Q.npy\n"
       "Variance is E ||Q(X) - X||^2, to be compared with the scheme's bound (Chen et al., arXiv "
       "2010.14298).\n");
-  QuantizeCommand& quantize = parsed.quantize;
-  command
-      ->add_option("--scheme", parsed.scheme,
-                   "ptq: one range per tensor; psq: one per row; bhq: rows mixed by Householder "
-                   "reflections, so that a large row is spread over many")
-      ->required()
-      ->check(CLI::IsMember({"ptq", "psq", "bhq"}));
-  command->add_option("--bits", quantize.bits, "Bits of a code: codes are 0 .. 2^bits - 1")
-      ->required()
-      ->check(CLI::Range(kMinCodeBits, kMaxCodeBits));
-  command
-      ->add_option("--in", quantize.in,
-                   "The gradient, samples x features: .npy, float32 or float64")
-      ->required();
-  command->add_option("--out", quantize.out, "What the codes stand for: .npy, float64")->required();
-  command
-      ->add_option("--rounding", parsed.code_rounding, "Stochastic is unbiased, nearest-even not")
-      ->check(CLI::IsMember({"stochastic", "nearest-even", "nearest"}))
-      ->capture_default_str();
-  command
-      ->add_option("--trials", parsed.trials,
-                   "Measure variance and bias over so many quantizations; the first is --out's "
-                   "(default: measure nothing)")
-      ->check(CLI::Range(2, 1 << 24));
-  command->add_option("--seed", quantize.seed, "Seed of stochastic rounding")
-      ->check(CLI::NonNegativeNumber)
-      ->capture_default_str();
+  add_quantize_options(*command, parsed.quantize);
   add_threads(*command, parsed);
 }
 
@@ -336,24 +305,7 @@ void add_assign(CLI::App& app, Parsed& parsed) {
       "\"weight_noise_gain\", \"weight_gradient_std_min\", \"weight_gradient_std_max\", "
       "\"activation_gradient_std_max\", \"lambda_max\"}], \"learning_rate_min\"}\n"
       "The rules are those of Sakr and Shanbhag (arXiv 1812.11732).\n");
-  command
-      ->add_option("STATS", parsed.assign.statistics,
-                   "Statistics of a full-precision training run: JSON")
-      ->required();
-  command
-      ->add_option("--bmin", parsed.assign.minimum_bits,
-                   "Bits of the activation or weight tensor of least noise gain: the smallest with "
-                   "which fixed-point inference is accurate")
-      ->required()
-      ->check(CLI::Range(1, kMaxMinimumBits));
-}
-
-QuantizeCommand understand_quantize(const Parsed& parsed) {
-  QuantizeCommand quantize = parsed.quantize;
-  quantize.scheme = parse_gradient_scheme(parsed.scheme);
-  quantize.rounding = parse_code_rounding(parsed.code_rounding);
-  if (parsed.trials > 0) quantize.trials = parsed.trials;
-  return quantize;
+  add_assign_options(*command, parsed.assign);
 }
 
 void add_measure(CLI::App& app, Parsed& parsed) {
@@ -404,11 +356,7 @@ void add_rtl(CLI::App& app, Parsed& parsed) {
       "mac_tb.v && vvp mac_tb\n"
       "[array] of the MAC file gives the pipeline: multiplier_latency 0..3, adder_latency 1..3, "
       "interleave.\n");
-  command->add_option("--mac", parsed.rtl.mac, "MAC file: [mac], perhaps [array]")->required();
-  command->add_option("--out", parsed.rtl.out, "Folder to create")->required();
-  command->add_option("--seed", parsed.rtl.seed, "Seed of the testbench's vectors")
-      ->check(CLI::NonNegativeNumber)
-      ->capture_default_str();
+  add_rtl_options(*command, parsed.rtl);
 }
 
 void add_estimate(CLI::App& app, Parsed& parsed) {
@@ -421,34 +369,7 @@ void add_estimate(CLI::App& app, Parsed& parsed) {
       "  narrowmac estimate --mac MAC.toml --liberty CELLS.lib --format json\n"
       "Synthesis needs Yosys and OpenSTA, and without --liberty Debian's qflow-tech-osu018: "
       "scripts/setup installs them.\n");
-  EstimateCommand& estimate = parsed.estimate;
-  command->add_option("--mac", estimate.mac, "MAC file: [mac], perhaps [array]")->required();
-  command
-      ->add_option("--backend", parsed.backend,
-                   "fit: instant, with its error; synthesis: seconds (default: fit, and synthesis "
-                   "with --liberty)")
-      ->check(CLI::IsMember({"fit", "synthesis"}));
-  command->add_option("--liberty", parsed.liberty,
-                      "Liberty file of the cells (default: Debian's osu018, 180 nm)");
-  command
-      ->add_option("--fit", estimate.fit,
-                   "Coefficients: a file that scripts/calibrate has made, or a shipped one's name")
-      ->capture_default_str();
-  command->add_flag("--no-cache", parsed.no_cache,
-                    "Synthesise even if the same has been synthesised before");
-}
-
-EstimateCommand understand_estimate(const Parsed& parsed) {
-  EstimateCommand estimate = parsed.estimate;
-  if (parsed.backend == "fit" && !parsed.liberty.empty()) {
-    throw Error(
-        "--liberty: found beside --backend fit, which reads no library; accepted with "
-        "--backend synthesis");
-  }
-  estimate.synthesises = parsed.backend == "synthesis" || !parsed.liberty.empty();
-  if (!parsed.liberty.empty()) estimate.liberty = parsed.liberty;
-  estimate.cached = !parsed.no_cache;
-  return estimate;
+  add_estimate_options(*command, parsed.estimate);
 }
 
 Invocation understand(const CLI::App& app, Parsed& parsed) {
@@ -485,9 +406,9 @@ Invocation understand(const CLI::App& app, Parsed& parsed) {
   } else if (app.got_subcommand("rtl")) {
     invocation.command = parsed.rtl;
   } else if (app.got_subcommand("estimate")) {
-    invocation.command = understand_estimate(parsed);
+    invocation.command = parsed.estimate;
   } else if (app.got_subcommand("quantize")) {
-    invocation.command = understand_quantize(parsed);
+    invocation.command = parsed.quantize;
   } else if (app.got_subcommand("assign")) {
     invocation.command = parsed.assign;
   } else if (app.got_subcommand("sweep")) {

@@ -1,0 +1,46 @@
+#include "sim/cli/cost_options.h"
+
+#include <CLI/CLI.hpp>
+#include <memory>
+#include <string>
+
+#include "models/design/error.h"
+
+namespace narrowmac {
+
+void add_rtl_options(CLI::App& command, RtlCommand& rtl) {
+  command.add_option("--mac", rtl.mac, "MAC file: [mac], perhaps [array]")->required();
+  command.add_option("--out", rtl.out, "Folder to create")->required();
+  command.add_option("--seed", rtl.seed, "Seed of the testbench's vectors")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+}
+
+void add_estimate_options(CLI::App& command, EstimateCommand& estimate) {
+  command.add_option("--mac", estimate.mac, "MAC file: [mac], perhaps [array]")->required();
+  const auto backend = std::make_shared<std::string>();
+  command
+      .add_option("--backend", *backend,
+                  "fit: instant, with its error; synthesis: seconds (default: fit, and synthesis "
+                  "with --liberty)")
+      ->check(CLI::IsMember({"fit", "synthesis"}));
+  command.add_option("--liberty", estimate.liberty,
+                     "Liberty file of the cells (default: Debian's osu018, 180 nm)");
+  command
+      .add_option("--fit", estimate.fit,
+                  "Coefficients: a file that scripts/calibrate has made, or a shipped one's name")
+      ->capture_default_str();
+  command.add_flag_callback(
+      "--no-cache", [&estimate] { estimate.cached = false; },
+      "Synthesise even if the same has been synthesised before");
+  command.callback([&estimate, backend] {
+    if (*backend == "fit" && estimate.liberty) {
+      throw Error(
+          "--liberty: found beside --backend fit, which reads no library; accepted with "
+          "--backend synthesis");
+    }
+    estimate.synthesises = *backend == "synthesis" || estimate.liberty.has_value();
+  });
+}
+
+}  // namespace narrowmac
