@@ -105,7 +105,7 @@ template <bool stochastic, typename In>
 void EncodeLoop(const EncodeRule& shared_rule, const In* in, std::size_t count, std::uint32_t first,
                 float* codes) {
   const EncodeRule rule = shared_rule;  // stores to `codes` cannot alias a copy
-  ForVectors(in, count, codes, [&rule, first](const In* from, float* to, std::size_t i) HWY_ATTR {
+  ForVectors(in, count, codes, [&](const In* from, float* to, std::size_t i) HWY_ATTR {
     const Doubles d;
     const auto scaled = hn::Mul(Load(from), hn::Set(d, rule.factor));
     auto code = hn::Mul(hn::Sub(scaled, hn::Set(d, rule.zero)), hn::Set(d, rule.inverse_step));
