@@ -111,16 +111,21 @@ const toml::node* look(ConfigTable::Document& document, std::string_view table,
   return config_path::find(document.root, config_path::join(table, key));
 }
 
-/// The node of a required key, remembered as read.
+/// The node of a required key, remembered as read. `accepted` goes into the message if it is
+/// missing.
 const toml::node& need(const ConfigTable& table, ConfigTable::Document& document,
-                       std::string_view path, std::string_view key) {
+                       std::string_view path, std::string_view key,
+                       const std::string& accepted = {}) {
   const toml::node* node = look(document, path, key);
   if (node == nullptr) {
     const std::string misspelt = nearest(key, table.keys());
-    throw table.error(
-        key, misspelt.empty() || document.read.count(config_path::join(path, misspelt)) != 0
-                 ? "is missing"
-                 : fmt::format("is missing; is '{}' meant?", misspelt));
+    std::string message = "is missing";
+    if (!misspelt.empty() && document.read.count(config_path::join(path, misspelt)) == 0) {
+      message += fmt::format("; is '{}' meant?", misspelt);
+    } else if (!accepted.empty()) {
+      message += fmt::format("; accepted: {}", accepted);
+    }
+    throw table.error(key, message);
   }
   document.read.insert(config_path::join(path, key));
   return *node;
@@ -165,11 +170,12 @@ std::string ConfigTable::string(std::string_view key) const {
 }
 
 std::int64_t ConfigTable::integer(std::string_view key, std::int64_t low, std::int64_t high) const {
-  const toml::node& node = need(*this, *document_, path_, key);
+  const std::string accepted = range_text(low, high);
+  const toml::node& node = need(*this, *document_, path_, key, accepted);
   if (!node.is_integer()) throw wrong_type(*this, key, "an integer", node);
   const std::int64_t value = node.as_integer()->get();
   if (value < low || value > high) {
-    throw error(key, fmt::format("found {}; accepted: {}", value, range_text(low, high)));
+    throw error(key, fmt::format("found {}; accepted: {}", value, accepted));
   }
   return value;
 }

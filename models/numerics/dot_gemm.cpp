@@ -51,8 +51,9 @@ struct DotGrid {
   LaneBuffer<LaneExponent<T>> b_exponents;
   std::int64_t piece;  ///< products: whole groups
   int a_min_exponent;
+  bool sums_in_pairs;  ///< a group's sum may have more bits than a double, as GroupPlan says
 
-  explicit DotGrid(const GemmProblem& gemm)
+  DotGrid(const GemmProblem& gemm, const GemmPlan& plan)
       : problem(gemm),
         shape(gemm.shape()),
         design(design_of(gemm)),
@@ -61,7 +62,8 @@ struct DotGrid {
         b(gemm.b, kernel.columns, 0),
         b_exponents(std::max<std::int64_t>(1, b.panels() * shape.k * kernel.columns)),
         piece(design.terms * std::max<std::int64_t>(1, kPieceProducts / design.terms)),
-        a_min_exponent(gemm.mac.a.min_exponent()) {
+        a_min_exponent(gemm.mac.a.min_exponent()),
+        sums_in_pairs(plan.groups.group_sums_in_pairs) {
     const int min_exponent = gemm.mac.b.min_exponent();
     tbb::parallel_for(std::int64_t{0}, b.panels() * ((shape.k + piece - 1) / piece),
                       [&](std::int64_t task) {
@@ -180,7 +182,7 @@ void run_rows(const DotGrid<T>& grid, bool zeros_recomputed, std::int64_t first,
 
 template <typename T>
 void run_dot(const GemmProblem& problem, const GemmPlan& plan, const OutputView& out) {
-  const DotGrid<T> grid(problem);
+  const DotGrid<T> grid(problem, plan);
   const std::int64_t m = grid.shape.m;
   const std::int64_t threads = tbb::this_task_arena::max_concurrency();
   const std::int64_t per_task =
@@ -189,6 +191,25 @@ void run_dot(const GemmProblem& problem, const GemmPlan& plan, const OutputView&
     run_rows(grid, plan.groups.zeros_recomputed, task * per_task,
              std::min(m, (task + 1) * per_task), out);
   });
+}
+
+/// high + low = x + y, high nearest to it (Knuth, The Art of Computer Programming 2, 4.2.2, Theorem
+/// B).
+struct TwoSum {
+  double high, low;
+  TwoSum(double x, double y) : high(x + y) {
+    const double part = high - x;
+    low = (x - (high - part)) + (y - part);
+  }
+};
+
+/// x + y + z is exactly `sum`. A number has one form as the nearest double and a rest, so that two
+/// such pairs are opposite numbers if and only if their parts are.
+bool is_exact_sum(double x, double y, double z, double sum) {
+  const TwoSum two(x, y);
+  const TwoSum remaining(two.high, -sum);
+  const TwoSum rest(two.low, z);
+  return remaining.high == -rest.high && remaining.low == -rest.low;
 }
 
 /// A tile of outputs, a group at a time: what each group did is told by comparing the accumulators
@@ -204,7 +225,9 @@ class CountedTile {
         sums_(static_cast<std::size_t>(grid.tile_size())),
         before_(sums_.size()),
         exact_(sums_.size()),
-        group_(sums_.size()) {}
+        exact_low_(sums_.size()),
+        group_(sums_.size()),
+        group_low_(sums_.size()) {}
 
   /// False if a sum left the range and is no number.
   bool run(const PackedRows<double>& rows, int valid_rows, std::int64_t k, std::int64_t count,
@@ -228,7 +251,7 @@ class CountedTile {
     for (std::int64_t c = 0; c < columns_; ++c) {
       const std::size_t at =
           static_cast<std::size_t>(row) * row_step() + static_cast<std::size_t>(c);
-      statistics.add_output(sums_[at], exact_[at]);
+      statistics.add_output(sums_[at], exact_[at] + exact_low_[at]);
     }
   }
 
@@ -238,20 +261,31 @@ class CountedTile {
   }
   void add_group(const DotWork<double>& work, int valid_rows, GemmStatistics& statistics) {
     std::fill(group_.begin(), group_.end(), 0.0);
+    std::fill(group_low_.begin(), group_low_.end(), 0.0);
     const auto columns = static_cast<std::size_t>(columns_);
     for (int r = 0; r < valid_rows; ++r) {
-      double* sums = group_.data() + static_cast<std::size_t>(r) * row_step();
+      const std::size_t line = static_cast<std::size_t>(r) * row_step();
       for (std::int64_t t = 0; t < work.length; ++t) {
         const double factor = work.a[r * work.a_stride + t];
         if (factor == 0) continue;
         const double* b = work.b + t * work.b_step;
-        std::int64_t nonzero = 0;
-        for (std::size_t c = 0; c < columns; ++c) {
-          sums[c] += factor * b[c];
-          nonzero += b[c] != 0 ? 1 : 0;
+        if (grid_.sums_in_pairs) {
+          add_products_in_pairs(factor, b, group_.data() + line, group_low_.data() + line);
+        } else {
+          for (std::size_t c = 0; c < columns; ++c) group_[line + c] += factor * b[c];
         }
+        std::int64_t nonzero = 0;
+        for (std::size_t c = 0; c < columns; ++c) nonzero += b[c] != 0 ? 1 : 0;
         statistics.nonzero_products += nonzero;
       }
+    }
+  }
+  /// The low parts are multiples of the products' quantum and small enough to be exact.
+  void add_products_in_pairs(double factor, const double* b, double* high, double* low) const {
+    for (std::size_t c = 0; c < static_cast<std::size_t>(columns_); ++c) {
+      const TwoSum sum(high[c], factor * b[c]);
+      high[c] = sum.high;
+      low[c] += sum.low;
     }
   }
   bool judge(std::size_t line, GemmStatistics& statistics) {
@@ -260,10 +294,12 @@ class CountedTile {
     const DotDesign& bounds = grid_.design;
     bool finite = true;
     for (std::size_t i = line; i < line + static_cast<std::size_t>(columns_); ++i) {
-      exact_[i] += group_[i];
-      if (group_[i] == 0) continue;
+      const TwoSum addend(group_[i], group_low_[i]);
+      const TwoSum exact(exact_[i], addend.high);
+      exact_[i] = exact.high;
+      exact_low_[i] += exact.low + addend.low;
+      if (addend.high == 0) continue;
       const double acc = before_[i];
-      const double addend = group_[i];
       const double after = sums_[i];
       ++statistics.steps;
       if (std::fabs(after) > bounds.high) {
@@ -272,10 +308,7 @@ class CountedTile {
         finite = finite && std::isfinite(sums_[i]);
         continue;
       }
-      const double sum = acc + addend;
-      const double part = sum - acc;
-      const double error = (acc - (sum - part)) + (addend - part);
-      if (error == 0 && sum == after) continue;
+      if (is_exact_sum(acc, addend.high, addend.low, after)) continue;
       ++(after == acc ? statistics.full_swamped : statistics.partial_swamped);
       if (std::fabs(after) < normal) ++statistics.underflowed;
     }
@@ -285,7 +318,8 @@ class CountedTile {
   const DotGrid<double>& grid_;
   const DotDesign& unbounded_;
   std::int64_t panel_, columns_;
-  std::vector<double> sums_, before_, exact_, group_;
+  /// A group's products add up to group_ + group_low_, exactly.
+  std::vector<double> sums_, before_, exact_, exact_low_, group_, group_low_;
 };
 
 /// The observed rows of one tile row. Empty if a sum is no number.
@@ -328,9 +362,9 @@ void dot_gemm(const GemmProblem& problem, const GemmPlan& plan, const OutputView
   }
 }
 
-std::optional<GemmStatistics> dot_statistics(const GemmProblem& problem, const GemmPlan& /*plan*/,
+std::optional<GemmStatistics> dot_statistics(const GemmProblem& problem, const GemmPlan& plan,
                                              const std::vector<std::int64_t>& row_numbers) {
-  const DotGrid<double> grid(problem);
+  const DotGrid<double> grid(problem, plan);
   DotDesign unbounded = grid.design;
   unbounded.high = std::numeric_limits<double>::infinity();
   const std::int64_t tiles = (grid.shape.m + kDotRows - 1) / kDotRows;

@@ -98,7 +98,10 @@ GroupPlan plan_dot(const PlanInput& input) {
   plan.zeros_recomputed = !zeros_are_positive(input, range.product_quantum);
   if (plan.zeros_recomputed) plan.reason += "; results of zero are recomputed for their sign";
   const int group_bits = range.product_bound + log2_ceil(dot.terms) - range.product_quantum;
-  plan.counts = !input.starts_from_c0 && group_bits <= kFloat64.significand;
+  plan.group_sums_in_pairs = group_bits > kFloat64.significand;
+  // In a pair the low part adds up the rounding errors of `terms` sums.
+  plan.counts =
+      !input.starts_from_c0 && group_bits + log2_ceil(dot.terms) <= 2 * kFloat64.significand;
   return plan;
 }
 

@@ -19,6 +19,8 @@ struct GroupPlan {
   int a_slices = 1, b_slices = 1;
   bool zeros_recomputed = false;  ///< the sign of a zero result is not proven
   bool counts = false;            ///< statistics come from kernels, too
+  /// They take a group's exact sum as a pair of doubles, because one is too short for it.
+  bool group_sums_in_pairs = false;
   std::string reason;             ///< for people
 };
 

@@ -28,6 +28,9 @@ ResultTable results_of(const VrrCommand& command, int mantissa) {
   add("vrr", 1 - loss);
   add("one_minus_vrr", loss);
   add("log_v", log_v(mantissa, sum));
+  const AccumulationLevels parts = levels(mantissa, sum);
+  add("log_v_chunk", parts.chunked ? Json(log_v(mantissa, parts.first)) : Json());
+  add("log_v_sum_of_chunks", parts.chunked ? Json(log_v(mantissa, parts.second)) : Json());
   add("sufficient", is_sufficient(mantissa, sum));
   add("accumulator_mantissa", mantissa);
   add("product_mantissa", sum.product_mantissa);

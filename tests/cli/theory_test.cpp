@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <map>
 #include <nlohmann/json.hpp>
 
@@ -42,6 +43,14 @@ TEST(VrrCommand, FindsTheSmallestMantissaAndTheLongestSumThatItTakes) {
   EXPECT_TRUE(found.at("sufficient").get<bool>());
   const std::string longest = std::to_string(found.at("longest_length").get<std::int64_t>());
   EXPECT_EQ(json_of({"vrr", "--find", "--length", longest}).at("minimum_mantissa"), 10);
+}
+
+TEST(VrrCommand, ShowsTheCriterionOfEachLevelOfAChunkedSum) {
+  const auto found = json_of({"vrr", "--find", "--length", "65536", "--chunk", "64"});
+  EXPECT_LT(found.at("log_v_chunk").get<double>(), std::log(50));
+  EXPECT_LT(found.at("log_v_sum_of_chunks").get<double>(), std::log(50));
+  EXPECT_TRUE(found.at("sufficient").get<bool>());
+  EXPECT_TRUE(json_of({"vrr", "--find", "--length", "64"}).at("log_v_chunk").is_null());
 }
 
 TEST(VrrCommand, AWidthAndASearchExcludeEachOtherAndOneIsNeeded) {

@@ -295,6 +295,9 @@ TEST(OrderTest, IsWhatTheTablesSayUnlessItIsNamed) {
             "\"dot\"");
   EXPECT_EQ(refusal(head + "order = 'chunk'\n"),
             "mac.toml:5: mac.order: found \"chunk\", which needs a table [chunk] beside it");
+  EXPECT_NE(refusal(head + "[mac.dot]\nfraction_bits = 13\n")
+                .find("mac.dot.terms: is missing; accepted: 1..4096"),
+            std::string::npos);
   EXPECT_NE(refusal(head + "order = 'pairwise'\n").find("sequential, chunk, dot, exact"),
             std::string::npos);
 }
