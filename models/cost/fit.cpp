@@ -19,33 +19,104 @@ Error uncovered(std::string_view key, std::string_view what) {
                   key, what));
 }
 
-/// Symbols as in docs/cost.md: F fraction places of the window, W its width, X exponent bits.
-FitFeatures float_features(const MacDesign& mac) {
-  const Conversion& sum = mac.accumulator;
+/// An adder of floats, in the symbols of docs/cost.md: F fraction places of the window, W its
+/// width, X exponent bits.
+struct FloatAdder {
+  double window = 0;    ///< W
+  double exponent = 0;  ///< X
+  double rounding = 0;  ///< places that are rounded up
+};
+
+FloatAdder float_adder(const Conversion& sum, double addend_fraction, double addend_exponent) {
   const double own = sum.format.fraction_bits;
-  const double product = mac.a.fraction_bits + mac.b.fraction_bits + 2;
-  const double fraction = std::max(own, product - 1);
+  const double fraction = std::max(own, addend_fraction);
   double guard = 2;
   if (sum.rounding.mode == RoundingMode::Stochastic) {
     guard = std::max(guard, sum.rounding.random_bits + 1 - (fraction - own));
   }
   if (sum.rounding.mode == RoundingMode::TruncateAligned) guard = sum.rounding.guard_bits;
-  const double window = fraction + guard + 2;
-  const double exponent =
-      std::max(std::max(mac.a.exponent_bits, mac.b.exponent_bits) + 1, sum.format.exponent_bits) +
-      2;
   const bool adds_half = sum.rounding.mode != RoundingMode::TowardZero &&
                          sum.rounding.mode != RoundingMode::TruncateAligned;
+  return {fraction + guard + 2, std::max<double>(addend_exponent, sum.format.exponent_bits) + 2,
+          adds_half ? own : 0};
+}
+
+/// Features of the second accumulator; all 0 without one.
+void append_second(const MacDesign& mac, FitFeatures& features) {
+  FloatAdder adder;
+  double own = 0, subnormals = 0, special_values = 0;
+  if (mac.chunk) {
+    const NumberFormat& first = mac.accumulator.format;
+    const Conversion& sum = mac.chunk->accumulator;
+    adder = float_adder(sum, first.fraction_bits, first.exponent_bits);
+    own = sum.format.fraction_bits;
+    subnormals = sum.subnormals ? adder.window + first.fraction_bits : 0;
+    special_values = mac.special_values ? sum.format.width : 0;
+  }
+  features.emplace_back("second_shifters", adder.window * bits_for(adder.window + 1));
+  features.emplace_back("second_adders", adder.window + own);
+  features.emplace_back("second_exponents", adder.exponent);
+  features.emplace_back("second_subnormals", subnormals);
+  features.emplace_back("second_special_values", special_values);
+}
+
+FitFeatures float_features(const MacDesign& mac) {
+  const Conversion& sum = mac.accumulator;
+  const double product = mac.a.fraction_bits + mac.b.fraction_bits + 2;
+  const FloatAdder adder =
+      float_adder(sum, product - 1, std::max(mac.a.exponent_bits, mac.b.exponent_bits) + 1);
   const double subnormals = sum.subnormals ? 1 : 0;
-  return {{"partial_products", (mac.a.fraction_bits + 1.0) * (mac.b.fraction_bits + 1.0)},
-          {"shifters", window * bits_for(window + 1)},
-          {"adders", window + own},
-          {"exponents", exponent},
-          {"rounding", adds_half ? own : 0},
+  FitFeatures features{
+      {"partial_products", (mac.a.fraction_bits + 1.0) * (mac.b.fraction_bits + 1.0)},
+      {"shifters", adder.window * bits_for(adder.window + 1)},
+      {"adders", adder.window + sum.format.fraction_bits},
+      {"exponents", adder.exponent},
+      {"rounding", adder.rounding},
+      {"random_bits", static_cast<double>(sum.rounding.random_bits)},
+      {"subnormal_products", subnormals * product * bits_for(product)},
+      {"subnormal_sums", subnormals * adder.window},
+      {"special_values", mac.special_values ? sum.format.width : 0.0},
+      {"constant", 1}};
+  append_second(mac, features);
+  return features;
+}
+
+/// The product is a whole number, whose leading one goes to the top.
+FitFeatures fixed_into_float_features(const MacDesign& mac) {
+  const Conversion& sum = mac.accumulator;
+  const double product = mac.a.width + mac.b.width;
+  const FloatAdder adder = float_adder(sum, product - 1, bits_for(product + 1));
+  return {{"partial_products", static_cast<double>(mac.a.width) * mac.b.width},
+          {"normaliser", product * bits_for(product)},
+          {"shifters", adder.window * bits_for(adder.window + 1)},
+          {"adders", adder.window + sum.format.fraction_bits},
+          {"exponents", adder.exponent},
+          {"rounding", adder.rounding},
           {"random_bits", static_cast<double>(sum.rounding.random_bits)},
-          {"subnormal_products", subnormals * product * bits_for(product)},
-          {"subnormal_sums", subnormals * window},
+          {"subnormal_sums", sum.subnormals ? adder.window : 0},
           {"special_values", mac.special_values ? sum.format.width : 0.0},
+          {"constant", 1}};
+}
+
+/// The product is shifted to its place among the accumulator's, whose width and the places below
+/// it that rounding looks at are the shifter's.
+FitFeatures float_into_fixed_features(const MacDesign& mac) {
+  const Conversion& sum = mac.accumulator;
+  const double product = mac.a.fraction_bits + mac.b.fraction_bits + 2;
+  const double smallest = mac.a.min_quantum_exponent() + mac.b.min_quantum_exponent();
+  const double dropped = std::max(0.0, -smallest - sum.format.fraction_bits);
+  const double width = sum.format.width;
+  const double window =
+      width + std::min(dropped, std::max(2.0, static_cast<double>(sum.rounding.random_bits)));
+  const double shifter = window + product;
+  return {{"partial_products", (mac.a.fraction_bits + 1.0) * (mac.b.fraction_bits + 1.0)},
+          {"shifters", shifter * bits_for(shifter)},
+          {"adders", window},
+          {"exponents", std::max(mac.a.exponent_bits, mac.b.exponent_bits) + 1.0},
+          {"rounding", dropped > 0 ? window : 0},
+          {"saturation", sum.overflow == Overflow::Saturate ? width : 0},
+          {"random_bits", static_cast<double>(sum.rounding.random_bits)},
+          {"subnormals", sum.subnormals ? product : 0},
           {"constant", 1}};
 }
 
@@ -183,29 +254,51 @@ CostFit::Family fit_one_family(const std::vector<const FitSample*>& samples) {
 }  // namespace
 
 std::string_view to_string(FitFamily family) {
-  return family == FitFamily::Float ? "float" : "integer";
+  switch (family) {
+    case FitFamily::Float:
+      return "float";
+    case FitFamily::Integer:
+      return "integer";
+    case FitFamily::FixedIntoFloat:
+      return "fixed-into-float";
+    case FitFamily::FloatIntoFixed:
+      break;
+  }
+  return "float-into-fixed";
 }
 
 FitFamily fit_family(const RtlDesign& design) {
   const MacDesign& mac = design.mac;
   check_rtl(design);
   if (mac.product) throw uncovered("mac.product", "rounded products");
-  if (mac.chunk) throw uncovered("mac.chunk", "second accumulators");
   if (design.multiplier_stages != 0) throw uncovered("array.multiplier_latency", "pipelines");
   if (design.adder_stages != 1) throw uncovered("array.adder_latency", "pipelines");
   if (design.interleave != 1) throw uncovered("array.interleave", "interleaved sums");
-  if (mac.accumulator.format.is_float() && mac.a.is_float() && mac.b.is_float()) {
-    return FitFamily::Float;
+  if (mac.a.is_float() != mac.b.is_float()) {
+    throw uncovered("mac.b", "products of a float and a fixed-point number");
   }
-  if (mac.accumulator.format.is_fixed() && mac.a.is_fixed() && mac.b.is_fixed()) {
-    return FitFamily::Integer;
+  const bool sums_floats = mac.accumulator.format.is_float();
+  if (mac.chunk) {
+    if (!mac.a.is_float() || !sums_floats || !mac.chunk->accumulator.format.is_float()) {
+      throw uncovered("mac.chunk", "second accumulators but of floats into floats");
+    }
   }
-  throw uncovered("mac.accumulator", "mixture of floats and fixed point");
+  if (mac.a.is_float()) return sums_floats ? FitFamily::Float : FitFamily::FloatIntoFixed;
+  return sums_floats ? FitFamily::FixedIntoFloat : FitFamily::Integer;
 }
 
 FitFeatures fit_features(const RtlDesign& design) {
-  return fit_family(design) == FitFamily::Float ? float_features(design.mac)
-                                                : integer_features(design.mac);
+  switch (fit_family(design)) {
+    case FitFamily::Float:
+      return float_features(design.mac);
+    case FitFamily::Integer:
+      return integer_features(design.mac);
+    case FitFamily::FixedIntoFloat:
+      return fixed_into_float_features(design.mac);
+    case FitFamily::FloatIntoFixed:
+      break;
+  }
+  return float_into_fixed_features(design.mac);
 }
 
 CostFit fit_costs(const std::vector<FitSample>& samples) {

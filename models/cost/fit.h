@@ -1,20 +1,29 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "models/cost/estimate.h"
+#include "models/cost/gate_netlist.h"
 
 namespace narrowmac {
 
-/// Two shapes of hardware with coefficients of their own.
-enum class FitFamily : std::uint8_t { Float, Integer };
-std::string_view to_string(FitFamily family);
+/// Shapes of hardware with coefficients of their own, by operands and accumulator.
+enum class FitFamily : std::uint8_t {
+  Float,
+  Integer,
+  FixedIntoFloat,
+  FloatIntoFixed,
+};
+inline constexpr FitFamily kFitFamilies[] = {FitFamily::Float, FitFamily::Integer,
+                                             FitFamily::FixedIntoFloat, FitFamily::FloatIntoFixed};
+std::string_view to_string(FitFamily family);  ///< float, integer, fixed-into-float, ...
 
-/// The family of a design that a fit covers: float operands and accumulator, or fixed-point ones;
-/// exact products, sequential sums, one stage. Throws Error that names the key of any other.
+/// The family of a design that a fit covers: exact products and one stage; sequential sums, and
+/// among floats also chunks. Throws Error that names the key of any other.
 FitFamily fit_family(const RtlDesign& design);
 
 /// What a family's costs are linear in, by name: partial products, shifters, adders, exponents.
@@ -39,6 +48,7 @@ struct CostFit {
     std::map<std::string, FitLine, std::less<>> lines;
   };
   std::map<std::string, Family, std::less<>> families;
+  std::optional<RegisterCost> register_bit;  ///< of the library; files of earlier versions lack it
 };
 
 /// A synthesised design of a calibration.

@@ -38,6 +38,13 @@ std::string to_toml(const CostFit& fit) {
       "scripts/calibrate.\n# Errors are relative, on designs left out of the fit (four-fold).\n"
       "library = \"{}\"\ntools = \"{}\"\n",
       fit.library, fit.tools);
+  if (fit.register_bit) {
+    const RegisterCost& bit = *fit.register_bit;
+    text += fmt::format(
+        "\n# A D flip-flop, per bit: of a cycle, and of a change.\n[register]\narea_um2 = {:.9e}\n"
+        "clock_pj = {:.9e}\ntoggle_pj = {:.9e}\nleakage_uw = {:.9e}\n",
+        bit.area_um2, bit.clock_pj, bit.toggle_pj, bit.leakage_uw);
+  }
   for (const auto& [name, family] : fit.families) {
     text += fmt::format("\n[{}]\ndesigns = {}\n", name, family.designs);
     for (const auto& [line, coefficients] : family.lines) {
@@ -52,7 +59,12 @@ CostFit read_cost_fit(const std::filesystem::path& path) {
   CostFit fit;
   fit.library = root.string("library");
   fit.tools = root.string("tools");
-  for (const FitFamily kind : {FitFamily::Float, FitFamily::Integer}) {
+  if (root.has("register")) {
+    const ConfigTable table = root.table("register");
+    fit.register_bit = RegisterCost{table.number("area_um2"), table.number("clock_pj"),
+                                    table.number("toggle_pj"), table.number("leakage_uw")};
+  }
+  for (const FitFamily kind : kFitFamilies) {
     const std::string name(to_string(kind));
     if (!root.has(name)) continue;
     const ConfigTable table = root.table(name);

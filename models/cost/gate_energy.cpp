@@ -1,6 +1,9 @@
+#include <fmt/core.h>
+
 #include <algorithm>
 
 #include "models/cost/gate_netlist.h"
+#include "models/design/error.h"
 
 namespace narrowmac {
 namespace {
@@ -63,6 +66,36 @@ double GateEnergy::per_cycle(const GateSimulation& simulation) const {
   }
   const auto cycles = static_cast<double>(std::max<std::uint64_t>(simulation.run_cycles(), 1));
   return sum / cycles + clock_;
+}
+
+RegisterCost register_cost(const Liberty& library) {
+  const LibertyCell* smallest = nullptr;
+  for (const auto& [name, cell] : library.cells) {
+    if (!cell.flip_flop || cell.flip_flop->has_set_or_reset) continue;
+    if (smallest == nullptr || cell.area < smallest->area) smallest = &cell;
+  }
+  if (smallest == nullptr) {
+    throw Error(fmt::format("library {}: no D flip-flop without set and reset", library.name));
+  }
+  const double square = library.voltage * library.voltage;
+  RegisterCost cost;
+  cost.area_um2 = smallest->area;
+  cost.leakage_uw = smallest->leakage * 1e6;
+  double load = 0;
+  for (const LibertyPin& pin : smallest->pins) {
+    if (!pin.is_output && !pin.is_clock) load += pin.capacitance;
+  }
+  double clock = 0, toggle = load * square / 2;
+  for (const LibertyPin& pin : smallest->pins) {
+    if (pin.is_clock) {
+      clock += pin.capacitance * square + 2 * internal_energy(pin, 0);
+    } else {
+      toggle += internal_energy(pin, pin.is_output ? load : 0);
+    }
+  }
+  cost.clock_pj = clock * 1e12;
+  cost.toggle_pj = toggle * 1e12;
+  return cost;
 }
 
 }  // namespace narrowmac

@@ -110,4 +110,14 @@ class GateEnergy {
   double clock_ = 0;
 };
 
+/// A bit of a register, such as those that hand operands from PE to PE.
+struct RegisterCost {
+  double area_um2 = 0;
+  double clock_pj = 0;   ///< of a clock cycle
+  double toggle_pj = 0;  ///< of a change of the bit, with the next register's input as its load
+  double leakage_uw = 0;
+};
+/// The smallest D flip-flop of a library without set and reset. Throws Error if there is none.
+RegisterCost register_cost(const Liberty& library);
+
 }  // namespace narrowmac

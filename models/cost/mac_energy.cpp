@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <array>
+#include <bit>
 #include <cmath>
 #include <numbers>
 
@@ -85,6 +86,18 @@ OperandTrace normal_operands(const MacDesign& mac, std::uint64_t seed) {
     trace.b.push_back(draw(mac.b, 1, i));
   }
   return trace;
+}
+
+OperandActivity operand_activity(const MacDesign& mac, const OperandTrace& trace) {
+  const auto changes = [](const std::vector<double>& values, const NumberFormat& format) {
+    std::int64_t changed = 0;
+    for (std::size_t i = 1; i < values.size(); ++i) {
+      changed += std::popcount(encode(values[i - 1], format) ^ encode(values[i], format));
+    }
+    const auto bits = static_cast<double>(values.size() - 1) * format.width;
+    return values.size() > 1 ? static_cast<double>(changed) / bits : 0.0;
+  };
+  return {changes(trace.a, mac.a), changes(trace.b, mac.b)};
 }
 
 MacEnergy mac_energy(const RtlDesign& design, const GateNetlist& netlist,

@@ -26,6 +26,12 @@ struct OperandTrace {
 /// (integers: 4 sigma = maximum). Depends on the seed only.
 OperandTrace normal_operands(const MacDesign& mac, std::uint64_t seed);
 
+/// Of the bits of the operands' codes, the part that changes from a product to the next.
+struct OperandActivity {
+  double a = 0, b = 0;
+};
+OperandActivity operand_activity(const MacDesign& mac, const OperandTrace& trace);
+
 /// Simulates the netlist of the module mac on the trace, 64 sums side by side, and checks every
 /// cycle against the exact reference. Throws Error if one differs.
 MacEnergy mac_energy(const RtlDesign& design, const GateNetlist& netlist,

@@ -1,7 +1,6 @@
 #include "models/cost/synthesis.h"
 
 #include <fmt/core.h>
-#include <unistd.h>
 
 #include <charconv>
 #include <cstdlib>
@@ -9,6 +8,7 @@
 #include <sstream>
 
 #include "models/cost/area_parts.h"
+#include "models/cost/cache.h"
 #include "models/cost/gate_netlist.h"
 #include "models/cost/liberty.h"
 #include "models/cost/tool.h"
@@ -41,20 +41,6 @@ std::string read_bytes(const std::filesystem::path& path) {
   std::ostringstream text;
   text << file.rdbuf();
   return text.str();
-}
-
-/// FNV-1a over 64 bits, twice from different starts: 128 bits of name for what cannot be forged
-/// into anything but one's own cache.
-std::string hash_of(const std::vector<std::string>& texts) {
-  std::uint64_t low = 0xcbf29ce484222325U, high = 0x84222325cbf29ce4U;
-  for (const std::string& text : texts) {
-    for (const char c : text + '\0') {
-      low = (low ^ static_cast<unsigned char>(c)) * 0x100000001b3U;
-      high = (high + static_cast<unsigned char>(c)) * 0x9e3779b97f4a7c15U;
-      high ^= high >> 29;
-    }
-  }
-  return fmt::format("{:016x}{:016x}", low, high);
 }
 
 double slack_of(const std::string& log) {
@@ -93,7 +79,9 @@ std::string to_text(const Synthesis& result) {
 
 /// False for a file that is none of ours, or of another version.
 bool read_cached(const std::filesystem::path& path, Synthesis& result) {
-  std::ifstream file(path, std::ios::binary);
+  const std::optional<std::string> text = read_cached_text(path);
+  if (!text) return false;
+  std::istringstream file(*text);
   std::string line;
   if (!std::getline(file, line) || line != "narrowmac synthesis 1") return false;
   std::size_t parts = 0;
@@ -106,26 +94,8 @@ bool read_cached(const std::filesystem::path& path, Synthesis& result) {
     result.parts.push_back(part);
   }
   if (parts == 0) file.get();
-  std::ostringstream rest;
-  rest << file.rdbuf();
-  result.netlist_json = rest.str();
+  result.netlist_json = text->substr(static_cast<std::size_t>(file.tellg()));
   return !result.netlist_json.empty();
-}
-
-/// A cache that cannot be written costs time, not the result.
-void write_cached(const std::filesystem::path& path, const Synthesis& result) {
-  std::error_code ignored;
-  std::filesystem::create_directories(path.parent_path(), ignored);
-  std::filesystem::path temporary = path;
-  temporary += fmt::format(".{}", getpid());
-  std::ofstream file(temporary, std::ios::binary);
-  file << to_text(result);
-  file.close();
-  if (file) {
-    std::filesystem::rename(temporary, path, ignored);
-  } else {
-    std::filesystem::remove(temporary, ignored);
-  }
 }
 
 Synthesis run_tools(const std::vector<RtlFile>& modules, const std::string& top,
@@ -175,19 +145,19 @@ Synthesis synthesise(const RtlDesign& design, const std::filesystem::path& liber
                      const std::filesystem::path& cache) {
   const std::string top = rtl_top(design);
   const std::vector<RtlFile> modules = rtl_modules();
-  const Liberty library = read_liberty(liberty);
   const std::string cells = read_bytes(liberty);
   const ScratchFolder folder;
   const std::string tools =
       fmt::format("{}, OpenSTA {}", first_line(run_tool(yosys(), {"-V"}, folder.path(), "log")),
                   first_line(run_tool(sta(), {"-version"}, folder.path(), "log")));
-  std::vector<std::string> texts = {tools, script_of(modules), timing_script(), cells, top};
-  for (const RtlFile& module : modules) texts.push_back(module.text);
+  const std::string script = script_of(modules), timing = timing_script();
+  std::vector<std::string_view> texts = {tools, script, timing, cells, top};
+  for (const RtlFile& module : modules) texts.emplace_back(module.text);
   const std::filesystem::path cached = cache.empty() ? cache : cache / hash_of(texts);
   Synthesis result;
   if (!cached.empty() && read_cached(cached, result)) return result;
-  result = run_tools(modules, top, cells, library, tools);
-  if (!cached.empty()) write_cached(cached, result);
+  result = run_tools(modules, top, cells, read_liberty(liberty), tools);
+  if (!cached.empty()) write_cached_text(cached, to_text(result));
   return result;
 }
 

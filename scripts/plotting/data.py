@@ -38,6 +38,11 @@ class Run:
         return self.summary.get("results", {}) if self.summary else {}
 
     @property
+    def cost(self):
+        """What the MACs cost: the summary's hardware.cost; empty for unfinished runs and those of earlier versions."""
+        return (self.summary or {}).get("hardware", {}).get("cost", {})
+
+    @property
     def diverged(self):
         return bool(self.results.get("diverged", False))
 

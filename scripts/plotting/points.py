@@ -34,6 +34,11 @@ class Point:
         """Mean over seeds, or None."""
         return statistics.fmean(self.accuracies) if self.accuracies else None
 
+    def cost(self, name):
+        """A member of the runs' costs, the same for every seed; None where there is no price."""
+        values = [value for value in (finite(run.cost.get(name)) for run in self.runs) if value is not None]
+        return statistics.fmean(values) if values else None
+
     @property
     def diverged(self):
         return any(run.diverged for run in self.runs)

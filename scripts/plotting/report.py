@@ -3,20 +3,34 @@
 from . import points as sweep
 from .data import PASSES
 
+COSTS = {"MAC area": "area_relative", "energy": "energy_relative"}
+COSTS_NOTE = ("MAC area, energy per training step: of the array's MACs, against MACs of the same operands that "
+              "accumulate in fp32; by the shipped fit (docs/cost.md)")
 MARGIN = 1.0  # points of test accuracy: smaller differences are never claimed
 ENOUGH_BITS = 5  # one seed never orders accumulators from this mantissa width on, whatever it happens to show
 
 
 def table(points):
-    """One line per point: accuracy (mean, spread over seeds) and full swamping per pass."""
-    lines = [["point", "test accuracy", *(f"swamped {name}" for name in PASSES)]]
+    """One line per point: accuracy (mean, spread over seeds), full swamping per pass, and costs where any point has
+    them."""
+    costs = {name: cost for name, cost in COSTS.items() if any(p.cost(cost) is not None for p in points)}
+    lines = [["point", "test accuracy", *(f"swamped {name}" for name in PASSES), *costs]]
     for point in points:
         swamping = sweep.pass_swamping(point)
         lines.append([point.label, _accuracy_cell(point),
-                      *(f"{100 * swamping[name]:.1f} %" if name in swamping else "-" for name in PASSES)])
+                      *(f"{100 * swamping[name]:.1f} %" if name in swamping else "-" for name in PASSES),
+                      *(_cost_cell(point.cost(cost)) for cost in costs.values())])
     widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
     return "\n".join("  ".join([line[0].ljust(widths[0])] + [c.rjust(w) for c, w in zip(line[1:], widths[1:])])
                      for line in lines)
+
+
+def has_costs(points):
+    return any(p.cost(cost) is not None for p in points for cost in COSTS.values())
+
+
+def _cost_cell(value):
+    return "-" if value is None else f"{value:.2f}"
 
 
 def _accuracy_cell(point):

@@ -4,6 +4,7 @@ import numpy as np
 from matplotlib.ticker import FixedLocator
 
 from . import points as sweep
+from .cost_figures import accuracy_against_cost
 from .data import PASSES, finite
 from .style import (COLUMN, GREY, MARKERS, METRIC_LABELS, PAGE, PERCENT, SERIES, note, plt)
 
@@ -253,4 +254,5 @@ FIGURES = {
     "losses": losses_per_pass,
     "training-loss": loss_curves,
     "swamping": swamping_map,
+    "cost": accuracy_against_cost,
 }

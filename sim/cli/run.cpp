@@ -52,6 +52,17 @@ std::string passes_for_people(const Json& results) {
   return table.rows.empty() ? "" : "\n" + render(table, OutputFormat::Table);
 }
 
+/// Area and energy of the MACs, or why there are none.
+std::string cost_for_people(const Json& cost) {
+  if (!cost.at("reason").is_null()) return "none: " + cost.at("reason").string();
+  return fmt::format(
+      "{:.0f} um^2 a MAC, {:.4g} uJ a step in MACs; {:.2f} and {:.2f} of fp32-accumulating ones "
+      "({} on {})",
+      cost.at("mac_area_um2").number(), cost.at("energy_step_uj").number(),
+      cost.at("area_relative").number(), cost.at("energy_relative").number(),
+      cost.at("backend").string(), cost.at("library").string());
+}
+
 std::string results_for_people(const RunReport& report) {
   const Json summary = Json::parse(report.summary_json, (report.out / "summary.json").string());
   const Json& results = summary.at("results");
@@ -66,6 +77,9 @@ std::string results_for_people(const RunReport& report) {
   text += line_of(
       "array", fmt::format("{}: {} cycles, {} of them stalls", hardware.at("array").string(),
                            hardware.at("cycles").integer(), hardware.at("stall_cycles").integer()));
+  if (const Json* const cost = hardware.find("cost")) {
+    text += line_of("cost", cost_for_people(*cost));
+  }
   text += line_of("time",
                   fmt::format("{:.1f} s training ({:.0f} images/s), {:.1f} s evaluation",
                               time.at("training").number(), time.at("images_per_second").number(),

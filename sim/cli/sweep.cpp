@@ -61,7 +61,7 @@ std::string results_for_people(const std::string& sweep_csv) {
   for (std::size_t i = 0; i < groups.size(); ++i) {
     for (const Pass pass : kPasses) table.columns.emplace_back(to_string(pass));
   }
-  table.columns.emplace_back("seconds");
+  table.columns.insert(table.columns.end(), {"area", "energy", "seconds"});
   for (const auto& row : all.rows) {
     std::vector<Json> line = {cell(row, "label"), cell(row, "seed"),
                               rounded(cell(row, "test_accuracy"), 4, 100)};
@@ -75,11 +75,17 @@ std::string results_for_people(const std::string& sweep_csv) {
         line.push_back(rounded(cell(row, column), group.digits, group.factor));
       }
     }
+    line.push_back(rounded(cell(row, "area_relative"), 3));
+    line.push_back(rounded(cell(row, "energy_relative"), 3));
     line.push_back(rounded(cell(row, "seconds"), 4));
     table.rows.push_back(std::move(line));
   }
   const std::string text = render(table, OutputFormat::Table);
-  return group_titles(text.substr(0, text.find('\n')), {"full swamping %", "VRR", "NMSE"}) + text;
+  constexpr std::string_view kCosts =
+      "area, energy: of the MACs, per step, against MACs of the same operands that accumulate in "
+      "fp32\n";
+  return group_titles(text.substr(0, text.find('\n')), {"full swamping %", "VRR", "NMSE"}) + text +
+         std::string(kCosts);
 }
 
 }  // namespace

@@ -100,10 +100,15 @@ std::optional<double> Json::optional_number() const {
   return number();
 }
 
-const Json& Json::at(std::string_view key) const {
+const Json* Json::find(std::string_view key) const {
   for (const auto& member : object()) {
-    if (member.first == key) return member.second;
+    if (member.first == key) return &member.second;
   }
+  return nullptr;
+}
+
+const Json& Json::at(std::string_view key) const {
+  if (const Json* const member = find(key)) return *member;
   throw Error(fmt::format("JSON: the member \"{}\" is missing", key));
 }
 

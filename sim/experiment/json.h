@@ -47,6 +47,8 @@ class Json {
   [[nodiscard]] const Object& object() const;
   /// A member of an object; throws Error naming the key if it is missing.
   [[nodiscard]] const Json& at(std::string_view key) const;
+  /// Likewise; null if it is missing.
+  [[nodiscard]] const Json* find(std::string_view key) const;
 
   /// Calls the visitor with std::monostate (null), bool, int64, double, string, Array or Object.
   template <typename Visitor>

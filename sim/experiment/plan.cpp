@@ -64,21 +64,28 @@ std::vector<std::string> collect_warnings(const RunConfig& config, const RunPlan
 
 }  // namespace
 
+std::vector<PlannedGemm> plan_step(const RunConfig& config, const FeatureShape& image,
+                                   std::int64_t classes, std::int64_t batch) {
+  std::vector<PlannedGemm> gemms;
+  const std::vector<LayerShape> shapes = infer_shapes(config.network, image, classes);
+  const std::set<std::string> backward = layers_with_backward(shapes);
+  for (const LayerShape& shape : shapes) {
+    if (!shape.has_gemm()) continue;
+    for (const Pass pass : kPasses) {
+      if (pass == Pass::Backward && backward.count(shape.layer.name) == 0) continue;
+      gemms.push_back(plan_gemm(config, shape, pass, batch));
+    }
+  }
+  return gemms;
+}
+
 RunPlan make_plan(const RunConfig& config, const Dataset& train) {
   RunPlan plan;
   plan.array = describe(config.array);
   const std::int64_t batch = std::min(config.training.batch, train.size());
   plan.steps_per_epoch = (train.size() + config.training.batch - 1) / config.training.batch;
   plan.steps = plan.steps_per_epoch * config.training.epochs;
-  const std::vector<LayerShape> shapes = infer_shapes(config.network, train.shape, train.classes);
-  const std::set<std::string> backward = layers_with_backward(shapes);
-  for (const LayerShape& shape : shapes) {
-    if (!shape.has_gemm()) continue;
-    for (const Pass pass : kPasses) {
-      if (pass == Pass::Backward && backward.count(shape.layer.name) == 0) continue;
-      plan.gemms.push_back(plan_gemm(config, shape, pass, batch));
-    }
-  }
+  plan.gemms = plan_step(config, train.shape, train.classes, batch);
   plan.warnings = collect_warnings(config, plan);
   return plan;
 }

@@ -6,6 +6,11 @@
 
 namespace narrowmac {
 
+/// Every GEMM of a training step of `batch` images with its MAC and its time. Throws Error naming
+/// layer and pass for what the array cannot do.
+std::vector<PlannedGemm> plan_step(const RunConfig& config, const FeatureShape& image,
+                                   std::int64_t classes, std::int64_t batch);
+
 /// Every GEMM of a training step with its MAC and its time, checked against the array before
 /// anything is computed: shapes, order of accumulation, lengths, scratchpads. Throws Error naming
 /// layer and pass.

@@ -16,6 +16,7 @@
 #include "sim/experiment/progress.h"
 #include "sim/experiment/run_config.h"
 #include "sim/experiment/run_directory.h"
+#include "sim/experiment/step_cost.h"
 
 namespace narrowmac {
 namespace fs = std::filesystem;
@@ -35,7 +36,7 @@ class Session {
   /// False if a signal came first; then a checkpoint has been written.
   bool train();
   /// Evaluates, writes the results and returns the contents of summary.json.
-  std::string finish(const Dataset& test);
+  std::string finish(const Dataset& test, const RunPlan& plan);
   [[nodiscard]] const Trainer& trainer() const { return trainer_; }
 
  private:
@@ -43,7 +44,7 @@ class Session {
   void show_progress(const StepReport& step);
   [[nodiscard]] std::map<std::string, double> host_seconds() const;
   [[nodiscard]] std::int64_t images_done() const;
-  [[nodiscard]] Json hardware() const;
+  [[nodiscard]] Json hardware(const RunPlan& plan) const;
   [[nodiscard]] Json time(double evaluation_seconds) const;
 
   const RunConfig& config_;
@@ -141,7 +142,7 @@ std::int64_t Session::images_done() const {
          std::min(step % per_epoch * config_.training.batch, train_.size());
 }
 
-Json Session::hardware() const {
+Json Session::hardware(const RunPlan& plan) const {
   CycleParts cycles;
   StallCauses stalls;
   Traffic traffic;
@@ -158,7 +159,8 @@ Json Session::hardware() const {
                       {"stall_cycles", stalls.total()},
                       {"parts", to_json(cycles)},
                       {"stalls", to_json(stalls)},
-                      {"traffic", to_json(traffic)}};
+                      {"traffic", to_json(traffic)},
+                      {"cost", to_json(price_run(config_, plan))}};
 }
 
 Json Session::time(double evaluation_seconds) const {
@@ -193,7 +195,7 @@ Json Session::time(double evaluation_seconds) const {
       {"images_per_second", static_cast<double>(images_done()) / training_seconds_}};
 }
 
-std::string Session::finish(const Dataset& test) {
+std::string Session::finish(const Dataset& test, const RunPlan& plan) {
   const Clock::time_point start = Clock::now();
   const Evaluation evaluation = trainer_.evaluate(test);
   const double evaluation_seconds = seconds_since(start);
@@ -205,7 +207,7 @@ std::string Session::finish(const Dataset& test) {
   for (auto& member : record_.results(trainer_.work())) results.push_back(std::move(member));
   std::string summary = Json(Json::Object{{"schema", 1},
                                           {"results", std::move(results)},
-                                          {"hardware", hardware()},
+                                          {"hardware", hardware(plan)},
                                           {"time", time(evaluation_seconds)}})
                             .to_text();
   directory_.finish(summary);
@@ -264,7 +266,7 @@ RunReport run_experiment(const RunOptions& options) {
     report.steps = session.trainer().state().step;
     return report;
   }
-  report.summary_json = session.finish(test);
+  report.summary_json = session.finish(test, report.plan);
   read_results(report);
   return report;
 }

@@ -28,6 +28,9 @@ using Clock = std::chrono::steady_clock;
 using State = SweepPointReport::State;
 
 constexpr const char* kTable = "sweep.csv";
+/// Members of a run's hardware.cost, and columns.
+constexpr const char* kCosts[] = {"mac_area_um2", "area_relative", "energy_step_uj",
+                                  "energy_relative"};
 constexpr auto kPause = std::chrono::milliseconds(20);
 constexpr auto kLookAtSteps = std::chrono::seconds(2);
 
@@ -209,6 +212,7 @@ std::vector<std::string> result_columns() {
       columns.push_back(fmt::format("{}_{}", metric, to_string(pass)));
   }
   columns.emplace_back("cycles");
+  for (const char* cost : kCosts) columns.emplace_back(cost);
   columns.emplace_back("seconds");
   return columns;
 }
@@ -231,9 +235,14 @@ void write_results(CsvWriter& csv, const SweepPointReport& point) {
       csv << results.at("passes").at(to_string(pass)).at(metric).optional_number();
     }
   }
+  csv << summary.at("hardware").at("cycles").integer();
+  // Runs of earlier versions have no costs.
+  const Json* const costs = summary.at("hardware").find("cost");
+  for (const char* cost : kCosts) {
+    csv << (costs != nullptr ? costs->at(cost).optional_number() : std::nullopt);
+  }
   const Json& time = summary.at("time");
-  csv << summary.at("hardware").at("cycles").integer()
-      << time.at("training").number() + time.at("evaluation").number();
+  csv << time.at("training").number() + time.at("evaluation").number();
 }
 
 void Sweep::write_table() {
@@ -264,6 +273,24 @@ std::vector<std::string> varied_keys(const std::vector<SweepPoint>& points) {
     }
   }
   return keys;
+}
+
+/// Why points have no price, each reason once with the first point that gives it.
+std::vector<std::string> reasons_without_price(const SweepReport& report) {
+  std::vector<std::string> sentences;
+  std::set<std::string> said;
+  for (const SweepPointReport& point : report.points) {
+    if (!is_finished(point)) continue;
+    const fs::path file = point.directory / "summary.json";
+    const Json summary = Json::parse(read_file(file), file.string());
+    const Json* const cost = summary.at("hardware").find("cost");
+    if (cost == nullptr || cost->at("reason").is_null()) continue;
+    const std::string& reason = cost->at("reason").string();
+    if (said.insert(reason).second) {
+      sentences.push_back(fmt::format("\"{}\" has no area and energy: {}", point.label, reason));
+    }
+  }
+  return sentences;
 }
 
 SweepReport describe_points(const SweepOptions& options, const std::vector<SweepPoint>& points) {
@@ -353,6 +380,9 @@ SweepReport run_sweep(const SweepOptions& options) {
   remove_temporaries(report.out);
   Sweep sweep(options, points, report, std::move(steps));
   sweep.run();
+  if (!options.quiet) {
+    for (const std::string& sentence : reasons_without_price(report)) spdlog::info(sentence);
+  }
   return report;
 }
 

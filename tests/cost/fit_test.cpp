@@ -99,15 +99,28 @@ TEST(FitTest, DesignsThatItDoesNotCoverAreRefusedByTheirKey) {
   const std::string e5m2 = "a = \"e5m2\"\nb = \"e5m2\"\naccumulator = \"e6m5\"\n";
   EXPECT_EQ(refusal(parsed(e5m2)), "");
   EXPECT_NE(refusal(parsed(e5m2 + "product = \"e5m4\"\n")).find("mac.product"), std::string::npos);
-  EXPECT_NE(
-      refusal(parsed(e5m2 + "[mac.chunk]\nlength = 4\naccumulator = \"fp32\"\n")).find("mac.chunk"),
-      std::string::npos);
-  EXPECT_NE(refusal(parsed("a = \"int8\"\nb = \"int8\"\naccumulator = \"e6m5\"\n"))
-                .find("mac.accumulator"),
+  const std::string chunk = "chunk = { length = 4, accumulator = \"fp32\" }\n";
+  EXPECT_EQ(refusal(parsed(e5m2 + chunk)), "");
+  EXPECT_NE(refusal(parsed("a = \"int8\"\nb = \"int8\"\naccumulator = \"e6m5\"\n" + chunk))
+                .find("mac.chunk"),
+            std::string::npos);
+  EXPECT_NE(refusal(parsed("a = \"int8\"\nb = \"e5m2\"\naccumulator = \"e6m5\"\n")).find("mac.b"),
             std::string::npos);
   RtlDesign pipelined = parsed(e5m2);
   pipelined.adder_stages = 2;
   EXPECT_NE(refusal(pipelined).find("array.adder_latency"), std::string::npos);
+}
+
+TEST(ShippedFit, ASecondAccumulatorCostsAreaAndLessEnergyThanTheFirst) {
+  const CostFit fit = read_cost_fit(NARROWMAC_CONFIGS_FOLDER "/costs/osu018.toml");
+  const std::string e5m2 = "a = \"e5m2\"\nb = \"e5m2\"\naccumulator = \"e6m5\"\n";
+  const CostRecord plain = estimate_by_fit(parsed(e5m2), fit);
+  const CostRecord chunked =
+      estimate_by_fit(parsed(e5m2 + "chunk = { length = 64, accumulator = \"e6m5\" }\n"), fit);
+  EXPECT_GT(chunked.area_um2, 1.3 * plain.area_um2);
+  EXPECT_LT(chunked.area_um2, 2 * plain.area_um2);
+  EXPECT_GT(chunked.energy_pj, plain.energy_pj);
+  EXPECT_LT(chunked.energy_pj, 1.5 * plain.energy_pj);
 }
 
 TEST(ShippedFit, KeepsItsPromiseOnDesignsThatItHadNotSeen) {

@@ -139,6 +139,21 @@ TEST(Run, CyclesAndStallsAreAccountedByPartAndCause) {
             sum("stalls", {"first_load", "operands", "psum_spill", "write_back", "scratchpad"}));
 }
 
+TEST(Run, ItsHardwareSaysWhatTheMacsCostAgainstFp32AccumulatingOnes) {
+  const TinyRun run;
+  run_experiment(options_of(run, "out"));
+  const Json summary = Json::parse(read_file(run / "out/summary.json"), "summary.json");
+  const Json& cost = summary.at("hardware").at("cost");
+  EXPECT_TRUE(cost.at("reason").is_null());
+  EXPECT_GT(cost.at("mac_area_um2").number(), 10000);
+  EXPECT_LT(cost.at("area_relative").number(), 0.8);
+  EXPECT_LT(cost.at("energy_relative").number(), 0.8);
+  // conv1 FWD and GRAD of 10 images, fc1 in three passes.
+  EXPECT_EQ(cost.at("macs_step").integer(), 2 * 360 * 4 * 9 + 3 * 10 * 144 * 10);
+  EXPECT_GT(cost.at("energy_step_uj").number(),
+            1e-6 * static_cast<double>(cost.at("macs_step").integer()));
+}
+
 TEST(Run, CheckpointsKeepStepZeroAndTheLastTwoInPyTorchsLayouts) {
   const TinyRun run;
   (void)run_experiment(options_of(run, "out"));

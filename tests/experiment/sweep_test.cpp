@@ -1,5 +1,6 @@
 #include "sim/experiment/sweep.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/wait.h>
@@ -9,6 +10,7 @@
 #include <set>
 
 #include "sim/experiment/files.h"
+#include "sim/experiment/json.h"
 #include "sim/experiment/sweep_points.h"
 #include "tests/experiment/expect_error.h"
 #include "tests/experiment/tiny_run.h"
@@ -124,6 +126,18 @@ TEST(Sweep, RunsEveryPointAndTabulatesTheResults) {
       << csv;
   EXPECT_NE(csv.find("\nfp32,false,false,,,,1," + report.points[0].hash + ","), std::string::npos)
       << csv;
+  EXPECT_NE(csv.find(",cycles,mac_area_um2,area_relative,energy_step_uj,energy_relative,seconds\n"),
+            std::string::npos)
+      << csv;
+  for (const std::size_t point : {0U, 2U, 4U}) {  // fp32, sequential, chunked
+    const fs::path file = report.points[point].directory / "summary.json";
+    const Json summary = Json::parse(read_file(file), file.string());
+    const Json& area = summary.at("hardware").at("cost").at("mac_area_um2");
+    EXPECT_EQ(area.is_null(), point == 0);
+    const std::string cell =
+        area.is_null() ? "0,,,,," : "," + fmt::format("{}", area.number()) + ",";
+    EXPECT_NE(csv.find(cell), std::string::npos) << csv;
+  }
   EXPECT_NE(csv.find("\nchunked,,,e6m3,8,e6m9,2," + report.points[5].hash + ","), std::string::npos)
       << csv;
 }

@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "models/cost/fit.h"
+#include "models/cost/liberty.h"
 #include "models/design/config.h"
 
 namespace narrowmac {
@@ -61,7 +62,8 @@ std::vector<FitSample> synthesise_all(const std::vector<RtlDesign>& designs,
 
 int run(const std::filesystem::path& grid, const std::filesystem::path& liberty,
         const std::filesystem::path& out) {
-  const CostFit fit = fit_costs(synthesise_all(read_designs(grid), liberty));
+  CostFit fit = fit_costs(synthesise_all(read_designs(grid), liberty));
+  fit.register_bit = register_cost(read_liberty(liberty));
   std::ofstream file(out, std::ios::binary);
   file << to_toml(fit);
   if (!file.flush()) throw std::runtime_error("cannot write " + out.string());

@@ -107,7 +107,8 @@ module nm_mac #(
                     .WIDTH(S_WIDTH), .ROUNDING(S_ROUNDING), .RANDOM_BITS(S_RANDOM_BITS),
                     .GUARD_BITS(S_GUARD_BITS), .OVERFLOW(S_OVERFLOW), .SUBNORMALS(S_SUBNORMALS),
                     .SPECIAL_VALUES(SPECIAL_VALUES)) second (
-          .clock(clock), .accumulator(total), .code(after), .random(random_second), .sum(added));
+          .clock(clock), .accumulator(total), .code(after & {WIDTH{ends2}}),  // at rest within a chunk
+          .random(random_second), .sum(added));
       nm_register #(.WIDTH(S_WIDTH), .DEPTH(1)) second_accumulator (
           .clock(clock), .d(ends2 ? added : total), .q(sum));
       nm_register #(.WIDTH(S_WIDTH), .DEPTH(TURNS - 1)) other_totals (
