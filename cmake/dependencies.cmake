@@ -33,8 +33,11 @@ if(NARROWMAC_WERROR)
   target_compile_options(narrowmac_flags INTERFACE -Werror)
 endif()
 if(NARROWMAC_SANITIZE)
+  # Without the checks that repeat what the address sanitizer sees (null, object size), those of alignment and virtual
+  # tables, and use after scope: they more than double the time to compile.
   target_compile_options(narrowmac_flags INTERFACE
-    -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
+    -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+    -fno-sanitize=null,alignment,object-size,vptr -fno-sanitize-address-use-after-scope)
   target_link_options(narrowmac_flags INTERFACE -fsanitize=address,undefined)
 endif()
 

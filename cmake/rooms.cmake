@@ -1,14 +1,10 @@
 # narrowmac_vector_sources(SOURCES...): the sources among these that Highway compiles once per vector target.
-# They stand alone in unity builds, since each includes itself; and sanitized, they do without the check for use after
-# scope, which makes them compile four times longer for a few local vectors.
+# They stand alone in unity builds, since each includes itself.
 function(narrowmac_vector_sources)
   foreach(source ${ARGN})
     file(STRINGS ${source} includes_itself REGEX "hwy/foreach_target.h" LIMIT_COUNT 1)
     if(includes_itself)
       set_source_files_properties(${source} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
-      if(NARROWMAC_SANITIZE)
-        set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS -fno-sanitize-address-use-after-scope)
-      endif()
     endif()
   endforeach()
 endfunction()
