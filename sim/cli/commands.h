@@ -20,6 +20,7 @@ int quantize_command(const QuantizeCommand& command, OutputFormat format);
 int assign_command(const AssignCommand& command, OutputFormat format);
 int measure_command(const MeasureCommand& command, OutputFormat format);
 int sweep_command(const SweepCommand& command, OutputFormat format);
+int recommend_command(const RecommendCommand& command, OutputFormat format);
 int rtl_command(const RtlCommand& command, OutputFormat format);
 int estimate_command(const EstimateCommand& command, OutputFormat format);
 

@@ -46,6 +46,9 @@ int execute(const Invocation& invocation) {
     int operator()(const AssignCommand& command) const { return assign_command(command, format); }
     int operator()(const MeasureCommand& command) const { return measure_command(command, format); }
     int operator()(const SweepCommand& command) const { return sweep_command(command, format); }
+    int operator()(const RecommendCommand& command) const {
+      return recommend_command(command, format);
+    }
     int operator()(const RtlCommand& command) const { return rtl_command(command, format); }
     int operator()(const EstimateCommand& command) const {
       return estimate_command(command, format);

@@ -10,6 +10,7 @@
 #include "sim/cli/cost_options.h"
 #include "sim/cli/measure_options.h"
 #include "sim/cli/quantize_options.h"
+#include "sim/cli/recommend_options.h"
 #include "sim/cli/results.h"
 #include "sim/cli/theory_options.h"
 
@@ -41,6 +42,7 @@ struct Parsed {
   AssignCommand assign;
   RtlCommand rtl;
   EstimateCommand estimate;
+  RecommendCommand recommend;
   std::vector<std::string> passes;
   std::vector<std::string> dataflows;
   std::int64_t batch = 0;
@@ -372,6 +374,19 @@ void add_estimate(CLI::App& app, Parsed& parsed) {
   add_estimate_options(*command, parsed.estimate);
 }
 
+void add_recommend(CLI::App& app, Parsed& parsed) {
+  CLI::App* command = add_command(
+      app, parsed, "recommend",
+      "The narrowest accumulators that keep a budget of accuracy, verified by training",
+      "  narrowmac recommend configs/experiments/quickstart.toml --budget 0.5%\n"
+      "  narrowmac recommend RUN.toml --budget 0.5% --seeds 5 --jobs 4 --out recommendations/mine\n"
+      "  narrowmac recommend RUN.toml --budget 0.5% --out recommendations/mine --resume\n"
+      "  narrowmac recommend RUN.toml --budget 1% --chunks none --set training.epochs=1\n"
+      "Writes recommended.toml, a run file, and its evidence: recommend.csv, recommend.json, "
+      "knees.csv and every run.\n");
+  add_recommend_options(*command, parsed.recommend);
+}
+
 Invocation understand(const CLI::App& app, Parsed& parsed) {
   Invocation invocation;
   invocation.quiet = parsed.quiet;
@@ -411,6 +426,9 @@ Invocation understand(const CLI::App& app, Parsed& parsed) {
     invocation.command = parsed.quantize;
   } else if (app.got_subcommand("assign")) {
     invocation.command = parsed.assign;
+  } else if (app.got_subcommand("recommend")) {
+    parsed.recommend.options.quiet = parsed.quiet;
+    invocation.command = parsed.recommend;
   } else if (app.got_subcommand("sweep")) {
     parsed.sweep.options.quiet = parsed.quiet;
     invocation.command = parsed.sweep;
@@ -455,6 +473,7 @@ std::variant<Invocation, int> parse_command_line(int argc, const char* const* ar
   add_measure(app, parsed);
   add_vrr(app, parsed);
   add_predict(app, parsed);
+  add_recommend(app, parsed);
   add_rtl(app, parsed);
   add_estimate(app, parsed);
   add_quantize(app, parsed);

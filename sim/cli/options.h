@@ -12,6 +12,7 @@
 #include "models/quantizers/gradient_quantizer.h"
 #include "models/theory/vrr.h"
 #include "sim/cli/results.h"
+#include "sim/experiment/recommend.h"
 #include "sim/experiment/run.h"
 #include "sim/experiment/sweep.h"
 
@@ -127,6 +128,10 @@ struct QuantizeCommand {
   std::uint64_t seed = 0;
 };
 
+struct RecommendCommand {
+  RecommendOptions options;
+};
+
 struct AssignCommand {
   std::filesystem::path statistics;
   int minimum_bits = 0;
@@ -136,7 +141,7 @@ struct AssignCommand {
 struct Invocation {
   std::variant<FormatsCommand, ListCommand, GemmCommand, ExplainCommand, TraceCommand, RunCommand,
                SweepCommand, CyclesCommand, MeasureCommand, VrrCommand, PredictCommand, RtlCommand,
-               EstimateCommand, QuantizeCommand, AssignCommand>
+               EstimateCommand, QuantizeCommand, AssignCommand, RecommendCommand>
       command;
   OutputFormat format = OutputFormat::Table;
   bool quiet = false;

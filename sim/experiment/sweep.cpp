@@ -18,7 +18,6 @@
 #include "sim/experiment/json.h"
 #include "sim/experiment/plan.h"
 #include "sim/experiment/progress.h"
-#include "sim/experiment/sweep_points.h"
 
 namespace narrowmac {
 namespace fs = std::filesystem;
@@ -199,8 +198,8 @@ void Sweep::show_progress() {
   for (const Job& job : jobs_) {
     running += (running.empty() ? "" : " | ") + report_.points[job.point].label;
   }
-  progress_.show(fmt::format("{}/{} points  {:.0f} %  {}  running: {}", done, points_.size(),
-                             100 * work_, left, running));
+  progress_.show(fmt::format("{}{}/{} points  {:.0f} %  {}  running: {}", options_.title, done,
+                             points_.size(), 100 * work_, left, running));
 }
 
 /// The columns after label, keys, seed and run; each point's come from its summary.json.
@@ -315,7 +314,7 @@ SweepReport describe_points(const SweepOptions& options, const std::vector<Sweep
 }
 
 /// Checks every point as its run would; returns its steps. Data are read once per source.
-std::vector<std::int64_t> check_points(const std::vector<SweepPoint>& points, bool quiet) {
+std::vector<std::int64_t> check_points(const std::vector<SweepPoint>& points, bool warns) {
   std::vector<std::int64_t> steps;
   std::set<std::string> warned;
   Dataset train;
@@ -331,7 +330,7 @@ std::vector<std::int64_t> check_points(const std::vector<SweepPoint>& points, bo
       const RunPlan plan = make_plan(point.config, train);
       steps.push_back(plan.steps);
       for (const std::string& warning : plan.warnings) {
-        if (!quiet && warned.insert(warning).second)
+        if (warns && warned.insert(warning).second)
           spdlog::warn("point \"{}\": {}", point.label, warning);
       }
     } catch (const Error& failure) {
@@ -368,8 +367,11 @@ void check_directory(const fs::path& out, bool resume) {
 }  // namespace
 
 SweepReport run_sweep(const SweepOptions& options) {
-  const std::vector<SweepPoint> points = read_sweep(options.config, options.set);
-  std::vector<std::int64_t> steps = check_points(points, options.quiet);
+  return run_sweep(options, read_sweep(options.config, options.set));
+}
+
+SweepReport run_sweep(const SweepOptions& options, const std::vector<SweepPoint>& points) {
+  std::vector<std::int64_t> steps = check_points(points, options.warns && !options.quiet);
   SweepReport report = describe_points(options, points);
   if (options.dry_run) return report;
   check_directory(report.out, options.resume);
@@ -380,7 +382,7 @@ SweepReport run_sweep(const SweepOptions& options) {
   remove_temporaries(report.out);
   Sweep sweep(options, points, report, std::move(steps));
   sweep.run();
-  if (!options.quiet) {
+  if (options.warns && !options.quiet) {
     for (const std::string& sentence : reasons_without_price(report)) spdlog::info(sentence);
   }
   return report;

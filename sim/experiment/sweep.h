@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "sim/experiment/sweep_points.h"
+
 namespace narrowmac {
 
 struct SweepOptions {
@@ -14,7 +16,9 @@ struct SweepOptions {
   bool resume = false;        ///< goes on in a directory that already holds this sweep
   bool dry_run = false;       ///< lists the points, computes and writes nothing
   bool quiet = false;         ///< no progress on stderr
-  int jobs = 0;  ///< points at a time; 0: one per core. Each point runs with one thread.
+  int jobs = 0;       ///< points at a time; 0: one per core. Each point runs with one thread.
+  std::string title;  ///< goes before the line of progress
+  bool warns = true;  ///< says what is legal but unwise in a point
   std::filesystem::path program = "/proc/self/exe";  ///< what runs a point: `PROGRAM run ...`
 };
 
@@ -48,5 +52,7 @@ struct SweepReport {
 /// `narrowmac sweep`. Throws Error for everything that is wrong before any point is started; points
 /// that fail later are reported, the others go on.
 SweepReport run_sweep(const SweepOptions& options);
+/// The same with points that no sweep file says; `config` and `set` are not read, `out` is needed.
+SweepReport run_sweep(const SweepOptions& options, const std::vector<SweepPoint>& points);
 
 }  // namespace narrowmac
