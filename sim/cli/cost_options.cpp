@@ -9,7 +9,10 @@
 namespace narrowmac {
 
 void add_rtl_options(CLI::App& command, RtlCommand& rtl) {
-  command.add_option("--mac", rtl.mac, "MAC file: [mac], perhaps [array]")->required();
+  command
+      .add_option("--mac", rtl.mac,
+                  "MAC file ([mac], perhaps [array]) or the name of a shipped one")
+      ->required();
   command.add_option("--out", rtl.out, "Folder to create")->required();
   command.add_option("--seed", rtl.seed, "Seed of the testbench's vectors")
       ->check(CLI::NonNegativeNumber)
@@ -17,7 +20,10 @@ void add_rtl_options(CLI::App& command, RtlCommand& rtl) {
 }
 
 void add_estimate_options(CLI::App& command, EstimateCommand& estimate) {
-  command.add_option("--mac", estimate.mac, "MAC file: [mac], perhaps [array]")->required();
+  command
+      .add_option("--mac", estimate.mac,
+                  "MAC file ([mac], perhaps [array]) or the name of a shipped one")
+      ->required();
   const auto backend = std::make_shared<std::string>();
   command
       .add_option("--backend", *backend,

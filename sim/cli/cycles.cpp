@@ -10,6 +10,7 @@
 #include "sim/cli/commands.h"
 #include "sim/cli/cycle_study.h"
 #include "sim/cli/image_shape.h"
+#include "sim/cli/mac_argument.h"
 #include "sim/experiment/presets.h"
 
 namespace narrowmac {
@@ -74,7 +75,7 @@ Hardware read_hardware(const CyclesCommand& command) {
     hardware = command.memory->extension() == ".cfg" ? read_scale_sim(*command.memory)
                                                      : read_array_file(find_array(*command.memory));
   }
-  if (command.mac) hardware.mac = read_mac_file(*command.mac).mac;
+  if (command.mac) hardware.mac = read_mac_argument(*command.mac).mac;
   return hardware;
 }
 

@@ -6,7 +6,7 @@
 #include "models/design/config.h"
 #include "sim/cli/commands.h"
 #include "sim/cli/explain_trace.h"
-#include "sim/cli/mac_order.h"
+#include "sim/cli/mac_argument.h"
 #include "sim/experiment/files.h"
 
 namespace narrowmac {
@@ -115,7 +115,7 @@ bool any_rounded(const ExplainedDotProduct& dot) {
 }  // namespace
 
 int explain_command(const ExplainCommand& command, OutputFormat format) {
-  const MacFile file = read_mac_file(command.mac);
+  const MacFile file = read_mac_argument(command.mac);
   const std::vector<double> a = parse_values("--a", command.a);
   const std::vector<double> b = parse_values("--b", command.b);
   if (a.size() != b.size()) {

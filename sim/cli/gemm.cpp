@@ -8,7 +8,7 @@
 #include "models/numerics/convert.h"
 #include "sim/cli/array_size.h"
 #include "sim/cli/commands.h"
-#include "sim/cli/mac_order.h"
+#include "sim/cli/mac_argument.h"
 #include "sim/experiment/files.h"
 #include "sim/experiment/npy.h"
 
@@ -159,7 +159,7 @@ void print_plan(const GemmProblem& problem, OutputFormat format) {
 }  // namespace
 
 int gemm_command(const GemmCommand& command, OutputFormat format) {
-  const MacFile file = read_mac_file(command.mac);
+  const MacFile file = read_mac_argument(command.mac);
   const std::optional<ArrayDesign> array = choose_array(command, file);
   GemmProblem problem;
   problem.mac = file.mac;

@@ -10,7 +10,7 @@
 #include "models/design/error.h"
 #include "sim/cli/commands.h"
 #include "sim/cli/find_condition.h"
-#include "sim/cli/mac_order.h"
+#include "sim/cli/mac_argument.h"
 #include "sim/cli/theory_column.h"
 #include "sim/experiment/progress.h"
 #include "sim/experiment/replayed_step.h"
@@ -90,7 +90,7 @@ Request understand(const MeasureCommand& command) {
   Request request{command, {}, {}, {}};
   if (command.find) request.find = FindCondition::parse(*command.find);
   request.mantissas = mantissas_of(command, command.find.has_value());
-  if (command.mac) request.mac = read_mac_file(*command.mac);
+  if (command.mac) request.mac = read_mac_argument(*command.mac);
   return request;
 }
 

@@ -6,7 +6,8 @@ namespace narrowmac {
 
 void add_measure_options(CLI::App& command, MeasureCommand& measure) {
   command.add_option("--mac", measure.mac,
-                     "MAC file: [mac], perhaps [array] (default with --run: the run's own MAC of "
+                     "MAC file ([mac], perhaps [array]) or the name of a shipped one (default with "
+                     "--run: the run's own MAC of "
                      "each layer and pass)");
   command
       .add_option("--lengths", measure.lengths,

@@ -89,7 +89,10 @@ void add_gemm(CLI::App& app, Parsed& parsed) {
       "  narrowmac gemm --mac MAC.toml --a A.npy --b B.npy --out C.npy --array 64x64 --dataflow ws "
       "--psum chained\n");
   GemmCommand& gemm = parsed.gemm;
-  command->add_option("--mac", gemm.mac, "MAC file: [mac], perhaps [array]")->required();
+  command
+      ->add_option("--mac", gemm.mac,
+                   "MAC file ([mac], perhaps [array]) or the name of a shipped one")
+      ->required();
   command
       ->add_option("--a", gemm.a,
                    "A, M x K: .npy, float32 or float64; rounded to the operand format")
@@ -125,7 +128,10 @@ void add_explain(CLI::App& app, Parsed& parsed) {
       "  narrowmac explain --mac MAC.toml --a @a.txt --b @b.txt --format csv\n"
       "  narrowmac explain --mac MAC.toml --a=-inf,1 --b 1,1        # a leading minus sign and a "
       "letter need '='\n");
-  command->add_option("--mac", parsed.explain.mac, "MAC file: [mac], perhaps [array]")->required();
+  command
+      ->add_option("--mac", parsed.explain.mac,
+                   "MAC file ([mac], perhaps [array]) or the name of a shipped one")
+      ->required();
   command->add_option("--a", parsed.explain.a, "Values separated by commas, or @FILE")->required();
   command->add_option("--b", parsed.explain.b, "As many values")->required();
   command->add_option("--seed", parsed.explain.seed, "Seed of stochastic rounding")
@@ -140,7 +146,10 @@ void add_trace(CLI::App& app, Parsed& parsed) {
       "  narrowmac trace --mac MAC.toml --array 8x8 --gemm 16x8x24 --dataflow ws --psum chained "
       "--policy overlapped --out ws.vcd\n");
   TraceCommand& trace = parsed.trace;
-  command->add_option("--mac", trace.mac, "MAC file: [mac], perhaps [array]")->required();
+  command
+      ->add_option("--mac", trace.mac,
+                   "MAC file ([mac], perhaps [array]) or the name of a shipped one")
+      ->required();
   command->add_option("--array", trace.array, "ROWSxCOLUMNS of the array, at most 4096 PEs")
       ->required();
   command
@@ -249,7 +258,8 @@ void add_cycles(CLI::App& app, Parsed& parsed) {
                       "Array file with [memory], or SCALE-Sim .cfg: scratchpads and DRAM, with "
                       "their stalls (default: no stalls)");
   command->add_option("--mac", parsed.mac,
-                      "MAC file: the formats decide the bytes (default: [mac] of --memory, else "
+                      "MAC file or the name of a shipped one: the formats decide the bytes "
+                      "(default: [mac] of --memory, else "
                       "operands of 8 and psums of 32 bits)");
   command->add_option(
       "--input", parsed.input,

@@ -9,6 +9,7 @@
 #include "sim/cli/commands.h"
 #include "sim/cli/cycle_workload.h"
 #include "sim/cli/image_shape.h"
+#include "sim/cli/mac_argument.h"
 #include "sim/cli/nonzero_ratios.h"
 
 namespace narrowmac {
@@ -26,7 +27,7 @@ struct Assumptions {
 Assumptions assumptions_of(const PredictCommand& command) {
   Assumptions assumed;
   if (command.mac) {
-    const MacDesign mac = read_mac_file(*command.mac).mac;
+    const MacDesign mac = read_mac_argument(*command.mac).mac;
     assumed.product_mantissa = product_mantissa(mac);
     if (mac.chunk && mac.chunk->length > 0) assumed.chunk = mac.chunk->length;
   }

@@ -175,6 +175,7 @@ void print(std::string_view text) {
   if (std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0) {
     return;
   }
+  if (errno == EPIPE) return;  // the reader has seen enough, as `head` has
   throw Error(fmt::format("standard output: {}", std::generic_category().message(errno)),
               Error::Kind::System);
 }

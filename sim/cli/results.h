@@ -31,8 +31,8 @@ Json rounded(const Json& number, int digits, double factor = 1);
 /// A double as JSON, or as the text "inf", "-inf", "nan", which JSON numbers cannot express.
 Json number_or_text(double value);
 
-/// Writes to standard output and flushes. Throws Error of kind System if that fails (disk full,
-/// reader gone).
+/// Writes to standard output and flushes. A reader that has gone is no error. Throws Error of kind
+/// System if writing fails otherwise (disk full).
 void print(std::string_view text);
 
 }  // namespace narrowmac

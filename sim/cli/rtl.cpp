@@ -8,6 +8,7 @@
 #include "models/design/config.h"
 #include "models/design/error.h"
 #include "sim/cli/commands.h"
+#include "sim/cli/mac_argument.h"
 #include "sim/experiment/files.h"
 
 namespace narrowmac {
@@ -46,7 +47,7 @@ void write_folder(const std::filesystem::path& folder, const std::vector<RtlFile
 }  // namespace
 
 int rtl_command(const RtlCommand& command, OutputFormat format) {
-  const MacFile file = read_mac_file(command.mac);
+  const MacFile file = read_mac_argument(command.mac);
   const RtlDesign design = RtlDesign::of(file.mac, file.array.value_or(ArrayDesign{}));
   std::vector<RtlFile> files;
   try {

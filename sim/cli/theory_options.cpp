@@ -53,7 +53,8 @@ void add_predict_options(CLI::App& command, PredictCommand& predict) {
           ->check(CLI::Range(0, kMaxTheoryMantissa));
   command
       .add_option("--mac", predict.mac,
-                  "MAC file: the mantissa of its operands' products, and its chunk length")
+                  "MAC file or the name of a shipped one: the mantissa of its operands' products, "
+                  "and its chunk length")
       ->excludes(product);
   command.add_option("--input", predict.input,
                      "CHANNELSxHEIGHTxWIDTH of the images (default: the network file's, else "

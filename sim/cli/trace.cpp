@@ -11,7 +11,7 @@
 #include "models/numerics/random.h"
 #include "sim/cli/array_size.h"
 #include "sim/cli/commands.h"
-#include "sim/cli/mac_order.h"
+#include "sim/cli/mac_argument.h"
 
 namespace narrowmac {
 namespace {
@@ -71,7 +71,7 @@ ArrayDesign choose_array(const TraceCommand& command, const MacFile& file) {
 
 int trace_command(const TraceCommand& command, OutputFormat format) {
   const GemmShape shape = parse_shape(command.gemm);
-  const MacFile file = read_mac_file(command.mac);
+  const MacFile file = read_mac_argument(command.mac);
   const ArrayDesign array = choose_array(command, file);
   GemmProblem problem;
   problem.mac = file.mac;

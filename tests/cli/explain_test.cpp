@@ -41,6 +41,14 @@ TEST(ExplainCommand, ShowsWhatEachAdditionKeptAndLost) {
   EXPECT_EQ(dot["partial_swamping"], 1);
 }
 
+TEST(ExplainCommand, KnowsShippedMacsByName) {
+  EXPECT_EQ(run_program({"explain", "--mac", "int8-fx16.-4", "--a", "16", "--b", "1"}).exit_code,
+            0);
+  const Outcome outcome = run_program({"explain", "--mac", "no-such", "--a", "1", "--b", "1"});
+  EXPECT_EQ(outcome.exit_code, 2);
+  EXPECT_NE(outcome.err.find("e5m2-e6m9"), std::string::npos) << outcome.err;
+}
+
 TEST(ExplainCommand, SaysThatAnOperandWasRounded) {
   const nlohmann::json dot = explain(shipped_mac("e5m2-e6m9"), "0.1", "1");
   EXPECT_EQ(dot["steps"][0]["a_input"], 0.1);
