@@ -264,8 +264,7 @@ ResultTable measurement_table(const MeasureCommand& command, const std::vector<S
       const Measurement& measurement = study.measurements[i];
       std::vector<Json> cells = source_cells(command, study);
       cells.emplace_back(measurement.length);
-      cells.emplace_back();
-      if (measurement.mantissa) cells.back() = Json(*measurement.mantissa);
+      cells.push_back(measurement.mantissa ? Json(*measurement.mantissa) : Json());
       add_estimate(cells, measurement.vrr);
       add_estimate(cells, measurement.nmse);
       cells.push_back(optional_json(measurement.full_swamping));

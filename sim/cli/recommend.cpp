@@ -41,28 +41,30 @@ Json widest_theory(const RecommendReport& report, std::int64_t chunk, Pass pass)
 
 std::string knees_for_people(const RecommendReport& report) {
   ResultTable table;
-  table.columns = {"adds", "FWD",  "BWD",  "GRAD",   "theory FWD",
-                   "BWD",  "GRAD", "area", "energy", "searched"};
+  table.columns = {"adds", "FWD",  "BWD",    "GRAD",  "theory FWD", "BWD",
+                   "GRAD", "area", "energy", "least", "searched"};
   for (const ChunkStart& start : report.starts) {
     std::vector<Json> row = {Json(chunk_name(start.accumulators.chunk))};
     for (const Pass pass : kPasses) {
-      const int mantissa = start.accumulators.mantissas[static_cast<std::size_t>(pass)];
-      row.push_back(mantissa > 0 ? Json(mantissa) : Json());
+      const bool chosen = start.accumulators.mantissas[static_cast<std::size_t>(pass)] > 0;
+      row.push_back(chosen ? Json(start.accumulators.format(pass).to_string()) : Json());
     }
     for (const Pass pass : kPasses) {
       row.push_back(widest_theory(report, start.accumulators.chunk, pass));
     }
     row.push_back(price_cell(start.price, &RunCost::area_relative));
     row.push_back(price_cell(start.price, &RunCost::energy_relative));
+    row.push_back(price_cell(start.least, &RunCost::energy_relative));
     row.emplace_back(start.trained ? "yes" : "no");
     table.rows.push_back(std::move(row));
   }
   return fmt::format(
-             "Mantissas by measured knees: VRR >= {} and NMSE <= {} in every layer, on the "
-             "operands "
-             "of a training step of the baseline\n",
+             "Measured knees: VRR >= {} and NMSE <= {} in every layer, on the operands of a "
+             "training step of the baseline\n",
              kKneeVrr, kKneeNmse) +
-         render(table, OutputFormat::Table);
+         render(table, OutputFormat::Table) +
+         "area, energy: of the MACs, relative to fp32-accumulating ones; least: energy with one "
+         "bit everywhere\n";
 }
 
 std::string designs_for_people(const RecommendReport& report) {

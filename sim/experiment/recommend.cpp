@@ -20,6 +20,9 @@ using Role = TrainedDesign::Role;
 
 constexpr double kLargestBudget = 0.2;
 constexpr const char* kRuns = "runs";
+/// The search's seed is so far from the run file's: it stays when there are more seeds, so that
+/// --resume finds its runs.
+constexpr std::int64_t kSearchSeed = 1000;
 
 /// One order of adding, on its way from the knees to the edge.
 struct ChunkSearch {
@@ -44,6 +47,8 @@ class Recommender {
   void check_baseline();
   void choose_starts();
   bool search();
+  bool search_all();
+  void begin_search(std::size_t start);
   void conclude();
   void recommend_cheapest_edge();
 
@@ -72,6 +77,8 @@ class Recommender {
   std::vector<std::int64_t> chunks_;
   std::optional<RecommendRuns> runs_;
   std::vector<ChunkSearch> searches_;
+  int round_ = 1;
+  std::optional<std::size_t> later_;  ///< of report_.starts: searched if it can be the cheapest
 };
 
 void set_seeds(const RecommendOptions& options, std::int64_t first, RecommendReport& report) {
@@ -79,7 +86,11 @@ void set_seeds(const RecommendOptions& options, std::int64_t first, RecommendRep
   if (report.seeds.empty()) {
     for (int i = 0; i < options.seed_count; ++i) report.seeds.push_back(first + i);
   }
-  report.search_seed = *std::max_element(report.seeds.begin(), report.seeds.end()) + 1;
+  const auto is_taken = [&](std::int64_t seed) {
+    return std::find(report.seeds.begin(), report.seeds.end(), seed) != report.seeds.end();
+  };
+  report.search_seed = first + kSearchSeed;
+  while (is_taken(report.search_seed)) ++report.search_seed;
 }
 
 Recommender::Recommender(const RecommendOptions& options)
@@ -110,7 +121,7 @@ RecommendReport Recommender::run() {
   if (!train_baseline()) return report_;
   check_baseline();
   choose_starts();
-  if (!search()) return report_;
+  if (!search_all()) return report_;
   conclude();
   report_.verdict = verdict_text(report_);
   write_recommendation(report_, config_);
@@ -182,35 +193,62 @@ double Recommender::cost_of(const PassAccumulators& accumulators, const RunCost&
   return bits / products;
 }
 
-/// Sums in sequence, and the cheapest of the chunk lengths.
+/// Sums in sequence, and the cheapest of the chunk lengths; that one later if both have a price,
+/// since it may turn out to be dearer whatever its mantissas are.
 void Recommender::choose_starts() {
   const fs::path reference = runs_->directory_of(runs_->add(std::nullopt, report_.search_seed));
   report_.knees = measure_knees(reference, config_, gemms_, chunks_, options_.quiet);
-  bool all_priced = true;
+  bool priced = true;
   for (const std::int64_t chunk : chunks_) {
     ChunkStart start;
     start.accumulators = widest_knees(report_.knees, config_, gemms_, chunk);
     start.price = price(start.accumulators);
-    if (chunk > 0) all_priced = all_priced && start.price.step.has_value();
+    PassAccumulators least = start.accumulators;
+    least.mantissas = shifted(least.mantissas, -SearchLimits{}.widest, {});
+    start.least = price(least);
+    priced = priced && start.price.step && start.least.step;
     report_.starts.push_back(start);
   }
-  ChunkStart* best = nullptr;
-  for (ChunkStart& start : report_.starts) {
-    if (start.accumulators.chunk == 0) {
-      start.trained = true;
-      continue;
+  std::optional<std::size_t> sequential, best;
+  const auto cost = [&](std::size_t i) {
+    return cost_of(report_.starts[i].accumulators, report_.starts[i].price, priced);
+  };
+  for (std::size_t i = 0; i < report_.starts.size(); ++i) {
+    if (chunks_[i] == 0) {
+      sequential = i;
+    } else if (!best || cost(i) < cost(*best)) {
+      best = i;
     }
-    const auto cost = [&](const ChunkStart& of) {
-      return cost_of(of.accumulators, of.price, all_priced);
-    };
-    if (best == nullptr || cost(start) < cost(*best)) best = &start;
   }
-  if (best != nullptr) best->trained = true;
-  for (const ChunkStart& start : report_.starts) {
-    if (!start.trained) continue;
-    searches_.emplace_back();
-    searches_.back().start = start.accumulators;
+  if (sequential) begin_search(*sequential);
+  if (!best) return;
+  if (sequential && priced) {
+    later_ = best;
+  } else {
+    begin_search(*best);
   }
+}
+
+void Recommender::begin_search(std::size_t start) {
+  report_.starts[start].trained = true;
+  searches_.emplace_back();
+  searches_.back().start = report_.starts[start].accumulators;
+}
+
+bool Recommender::search_all() {
+  if (!search()) return false;
+  if (!later_) return true;
+  const ChunkSearch& first = searches_.front();
+  if (first.step.edge) {
+    const RunCost edge = price(first.with(*first.step.edge));
+    const bool all_dearer =
+        std::all_of(report_.starts.begin(), report_.starts.end(), [&](const ChunkStart& start) {
+          return start.trained || start.least.energy_relative >= edge.energy_relative;
+        });
+    if (all_dearer) return true;
+  }
+  begin_search(*later_);
+  return search();
 }
 
 std::optional<bool> Recommender::known(const ChunkSearch& search, const Trial& trial) {
@@ -231,9 +269,11 @@ void Recommender::say(const ChunkSearch& search, const Trial& trial) {
                design.keeps_budget() ? "within" : "beyond");
 }
 
+/// All searches that have begun, side by side, to their ends.
 bool Recommender::search() {
-  const SearchLimits limits;
-  for (int round = 1;; ++round) {
+  SearchLimits limits;
+  limits.ahead = later_ || searches_.size() == 1;  // one at a time
+  for (;; ++round_) {
     std::vector<std::pair<ChunkSearch*, Trial>> fresh;
     for (ChunkSearch& search : searches_) {
       search.step = search_step(search.start.mantissas, limits,
@@ -247,7 +287,7 @@ bool Recommender::search() {
       }
     }
     if (fresh.empty()) return true;
-    report_.signal = runs_->train(fmt::format("search, round {}", round));
+    report_.signal = runs_->train(fmt::format("search, round {}", round_));
     if (report_.signal != 0) return false;
     if (options_.quiet) continue;
     for (const auto& [search, trial] : fresh) say(*search, trial);

@@ -58,6 +58,7 @@ std::string_view to_string(TrainedDesign::Role role);
 /// An order of adding, with the mantissas of the widest knees.
 struct ChunkStart {
   PassAccumulators accumulators;
+  RunCost least;  ///< with one bit everywhere: no search can get below
   RunCost price;
   bool trained = false;  ///< the search began from it
 };

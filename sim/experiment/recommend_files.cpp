@@ -182,6 +182,7 @@ Json recommend_json(const RecommendReport& report) {
     starts.push_back(Json::Object{{"chunk", chunk > 0 ? Json(chunk) : Json()},
                                   {"accumulators", accumulators_json(start.accumulators)},
                                   {"price", to_json(start.price)},
+                                  {"price_of_one_bit", to_json(start.least)},
                                   {"trained", start.trained}});
   }
   return Json::Object{{"schema", 1},

@@ -31,6 +31,7 @@ class MantissaSearch {
     for (int bits = 0;; ++bits) {
       current = shifted(start, bits, limits_);
       const std::optional<bool> kept = ask(current, false);
+      if (!kept && bits == 0) look_ahead(widest_first(start).front(), start, 2);
       if (!kept) return std::nullopt;
       if (*kept) break;
       const bool is_last = shifted(start, bits + 1, limits_) == current || bits == limits_.bits;
@@ -40,6 +41,13 @@ class MantissaSearch {
       if (!narrow(pass, current)) return std::nullopt;
     }
     return current;
+  }
+
+  /// Wants the design with `bits` less in a pass although it is not known yet whether it matters.
+  void look_ahead(std::size_t pass, const PassMantissas& from, int bits) {
+    PassMantissas narrower = from;
+    narrower[pass] -= bits;
+    if (limits_.ahead && narrower[pass] >= limits_.narrowest) ask(narrower, false);
   }
 
   /// False: a trial is missing.
@@ -53,6 +61,7 @@ class MantissaSearch {
         continue;
       }
       const std::optional<bool> kept = ask(narrower, false);
+      if (!kept && step == 2) look_ahead(pass, current, 1);
       if (!kept) return false;
       if (*kept) current = narrower;
       // One bit that is kept ends it, too: two had not been.

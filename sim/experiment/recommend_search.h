@@ -22,6 +22,8 @@ struct SearchLimits {
   int narrowest = 1;
   int widest = 23;
   int bits = 6;  ///< how far the search goes from the start, and the verification from its result
+  /// The search also wants what it is likely to want next, so that two cores have work.
+  bool ahead = false;
 };
 
 /// Where a search stands, given what is known.

@@ -82,6 +82,24 @@ std::string others_text(const RecommendReport& report) {
   return text;
 }
 
+/// Why no chunk length was trained, if none was.
+std::string unsearched_text(const RecommendReport& report) {
+  const ChunkStart* cheapest = nullptr;
+  for (const ChunkStart& start : report.starts) {
+    if (start.accumulators.chunk == 0) continue;
+    if (start.trained) return "";
+    const bool cheaper =
+        cheapest == nullptr || start.least.energy_relative < cheapest->least.energy_relative;
+    if (cheaper) cheapest = &start;
+  }
+  if (cheapest == nullptr) return "";
+  return fmt::format(
+      " No chunk length was trained: {}, the cheapest, takes {:.2f} of the energy even with one "
+      "mantissa bit everywhere, {:.2f} at its knees.",
+      chunk_name(cheapest->accumulators.chunk), cheapest->least.energy_relative,
+      cheapest->price.energy_relative);
+}
+
 std::string nothing_text(const RecommendReport& report) {
   std::string text =
       "No recommendation: of what was trained, nothing keeps " + budget_text(report) + ".";
@@ -99,6 +117,10 @@ std::string nothing_text(const RecommendReport& report) {
     text += fmt::format(" The widest, {}, {}: {}.", describe(widest->accumulators),
                         loss_text(*widest), evidence_text(*widest, report));
   }
+  text +=
+      " Where sums leave their range (overflow_FWD, ... in runs/sweep.csv) more exponent bits "
+      "help, "
+      "not more mantissa.";
   return text;
 }
 
@@ -121,7 +143,7 @@ std::string verdict_text(const RecommendReport& report) {
     text += least ? " Nothing narrower exists."
                   : " Nothing narrower was verified: the search ends here.";
   }
-  return text + " " + price_text(design.price) + others_text(report);
+  return text + " " + price_text(design.price) + others_text(report) + unsearched_text(report);
 }
 
 }  // namespace narrowmac

@@ -100,7 +100,7 @@ TEST(RecommendCommand, FindsVerifiesAndGoesOnWithTheSameResult) {
   EXPECT_EQ(result["schema"], 1);
   EXPECT_EQ(result["budget"], 0.05);
   EXPECT_EQ(result["seeds"], (nlohmann::json{3, 8}));
-  EXPECT_EQ(result["search_seed"], 9);
+  EXPECT_EQ(result["search_seed"], 1003);
   EXPECT_EQ(result["designs"][0]["role"], "baseline");
   EXPECT_EQ(result["designs"][0]["test_accuracies"].size(), 2U);
   ASSERT_TRUE(result["recommended"].is_object()) << outcome.out;

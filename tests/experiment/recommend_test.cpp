@@ -34,6 +34,7 @@ struct SyntheticNetwork {
 struct Searched {
   std::vector<Trial> trials;  ///< in the order in which they were wanted
   SearchStep end;
+  int rounds = 0;
   [[nodiscard]] bool has(const PassMantissas& mantissas, bool verifies) const {
     const Trial trial{mantissas, verifies};
     return std::find(trials.begin(), trials.end(), trial) != trials.end();
@@ -50,6 +51,7 @@ Searched search_all(const PassMantissas& start, const SearchLimits& limits, cons
       return keeps(trial);
     });
     if (searched.end.wanted.empty()) return searched;
+    ++searched.rounds;
     for (const Trial& trial : searched.end.wanted) {
       EXPECT_FALSE(searched.has(trial.mantissas, trial.verifies)) << "a trial is asked for twice";
       searched.trials.push_back(trial);
@@ -93,6 +95,18 @@ TEST(MantissaSearch, TheWidestPassIsNarrowedFirst) {
   const Searched searched = search_all({5, 4, 7}, {}, [](const Trial&) { return true; });
   ASSERT_GE(searched.trials.size(), 2U);
   EXPECT_EQ(searched.trials[1].mantissas, (PassMantissas{5, 4, 5}));
+}
+
+TEST(MantissaSearch, LookingAheadFindsTheSameInFewerRounds) {
+  const SyntheticNetwork network{{4, 1, 3}};
+  const auto keeps = [&](const Trial& trial) { return network.loss(trial.mantissas) <= 0.005; };
+  SearchLimits ahead;
+  ahead.ahead = true;
+  const Searched one_by_one = search_all({5, 4, 7}, {}, keeps);
+  const Searched looking = search_all({5, 4, 7}, ahead, keeps);
+  EXPECT_EQ(looking.end.edge, one_by_one.end.edge);
+  EXPECT_EQ(looking.end.one_bit_less, one_by_one.end.one_bit_less);
+  EXPECT_LT(looking.rounds, one_by_one.rounds);
 }
 
 TEST(MantissaSearch, VerificationHasTheLastWord) {
@@ -248,6 +262,24 @@ TEST(Recommend, ResumedItComputesNothingAgainAndSaysTheSame) {
   EXPECT_EQ(read_file(run / "recommendation/recommend.csv"), csv);
   options.program = "/bin/false";  // whatever is started fails
   EXPECT_EQ(recommend_json(recommend(options)).to_text(), recommend_json(first).to_text());
+}
+
+TEST(Recommend, ChunksThatAreDearerWhateverTheirMantissasAreNotTrained) {
+  const TinyRun run;
+  RecommendOptions options = options_of(run);
+  const RecommendReport report = recommend(options);
+  const ChunkStart& chunked = report.starts[1];
+  const TrainedDesign& design = report.designs[*report.recommended];
+  ASSERT_TRUE(chunked.least.step.has_value()) << chunked.least.reason;
+  EXPECT_EQ(design.accumulators.chunk, 0);
+  EXPECT_GT(chunked.least.energy_relative, design.price.energy_relative);
+  EXPECT_FALSE(chunked.trained);
+  EXPECT_NE(report.verdict.find("No chunk length was trained"), std::string::npos);
+  options.chunks = {16};
+  options.out = run / "chunked";
+  const RecommendReport forced = recommend(options);
+  EXPECT_TRUE(forced.starts.front().trained);
+  EXPECT_EQ(forced.searched.front().accumulators.chunk, 16);
 }
 
 TEST(Recommend, LayersWithMacsOfTheirOwnKeepThem) {
