@@ -24,7 +24,7 @@ def accuracy_against_cost(points):
             _series(axis, index, name, [p for p in shown if _order(p) == name], cost)
         _labels(axis, shown, cost)
         axis.set_xlabel(f"{label} / that of fp32-accumulating MACs")
-        axis.set_xlim(left=0)
+        axis.set_xlim(0, 1.12 * max(p.cost(cost) for p in shown))  # with room for names
     best = max(p.accuracy for p in shown)
     axes[0].set_ylabel("test accuracy (%)")
     axes[0].set_ylim(max(0, min(p.accuracy for p in shown) - 5), min(100, best + 4))
@@ -72,7 +72,8 @@ def _labels(axis, points, cost):
     """Names beside the points: of sequential ones below, of others above, so that neighbours do not hide each other."""
     for point in points:
         below = not point.chunk
-        axis.annotate(point.accumulator or "", (point.cost(cost), point.accuracy), textcoords="offset points",
+        name = "fp32" if point.accumulator == "e8m23" else point.accumulator
+        axis.annotate(name, (point.cost(cost), point.accuracy), textcoords="offset points",
                       xytext=(3, -8 if below else 4), fontsize=6, color=GREY)
 
 

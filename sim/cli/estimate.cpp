@@ -2,136 +2,152 @@
 
 #include <fmt/core.h>
 
+#include <functional>
+
 #include "models/cost/fit.h"
+#include "models/cost/tool.h"
 #include "models/design/config.h"
 #include "models/design/error.h"
+#include "sim/cli/array_size.h"
 #include "sim/cli/commands.h"
+#include "sim/cli/estimate_report.h"
+#include "sim/cli/mac_argument.h"
 #include "sim/experiment/presets.h"
+#include "sim/experiment/progress.h"
+#include "sim/experiment/run_pricer.h"
 
 namespace narrowmac {
 namespace {
 
-constexpr std::string_view kUnit[] = {"um^2", "ns", "pJ", "uW"};
-
-Json parts_of(const CostRecord& record) {
-  Json::Object parts;
-  for (const AreaPart& part : record.parts) parts.emplace_back(part.name, part.area_um2);
-  return Json(std::move(parts));
+/// A name without a slash or an ending is a shipped file's.
+std::filesystem::path cost_file(const std::string& name) {
+  const bool is_file = name.find('/') != std::string::npos || name.ends_with(".toml");
+  return is_file ? std::filesystem::path(name) : find_preset("costs", name);
 }
 
-/// Null for what has been measured.
-Json errors_of(const CostRecord& record) {
-  if (record.errors.empty()) return Json();
-  Json::Object errors;
-  for (const CostError& error : record.errors) {
-    errors.emplace_back(error.cost,
-                        Json(Json::Object{{"mean", error.mean}, {"largest", error.largest}}));
+/// The back end that the command line asks for, with all that it reads and writes.
+class Backend {
+ public:
+  Backend(const EstimateCommand& command, Progress& progress) : command_(command) {
+    memory_ = read_memory_cost(cost_file(command.memory_costs));
+    if (!command.synthesises) {
+      fit_ = read_cost_fit(cost_file(command.fit));
+      source_.backend = "fit";
+      return;
+    }
+    setup_.liberty = command.liberty ? *command.liberty : default_liberty();
+    setup_.cache = command.cached ? default_synthesis_cache() : std::filesystem::path();
+    if (setup_.cache.empty()) setup_.cache = scratch_.emplace().path();
+    setup_.note = [&progress](const std::string& line) { progress.show(line); };
   }
-  return Json(std::move(errors));
-}
 
-/// ", +-4 % (largest 12 %)" behind a fitted number.
-std::string error_text(const CostRecord& record, std::string_view cost) {
-  for (const CostError& error : record.errors) {
-    if (error.cost != cost) continue;
-    return fmt::format("   off by {:.0f} % on designs the fit had not seen, at most {:.0f} %",
-                       100 * error.mean, 100 * error.largest);
+  /// The operands of energies by synthesis; a fit has its own.
+  void use(OperandTraces operands) { setup_.operands = std::move(operands); }
+
+  [[nodiscard]] MacPricer pricer() {
+    const MacPricer inner = command_.synthesises ? synthesis_pricer(setup_) : fit_pricer(fit_);
+    return [this, inner](const RtlDesign& design, const std::string& layer, Pass pass) {
+      const CostRecord record = inner(design, layer, pass);
+      source_ = record;
+      return record;
+    };
   }
-  return "";
-}
-
-/// What the numbers hold and leave out, for people.
-std::string limits(const CostRecord& record) {
-  return fmt::format(
-      "{} on {} ({})\n"
-      "Area without placement and clock tree; delay without wires; energy of 64 sums of 128 "
-      "products of operands from\nN(0, 1), zero-delay: no wires, no clock tree, and no glitches, "
-      "which multiply the energy of a floating-point MAC by\n2.3 to 4. Tools' noise is about 5 %: "
-      "compare ratios in one library, not absolute numbers.\n",
-      record.backend, record.library, record.tools);
-}
-
-std::string table_of(const CostRecord& record, const MacDesign& mac) {
-  const auto line = [&record](std::string_view name, double value, int digits,
-                              std::string_view unit, std::string_view cost) {
-    return fmt::format("{:<22}{:>12.{}f} {}{}\n", name, value, digits, unit,
-                       error_text(record, cost));
-  };
-  std::string text = describe(mac) + "\n";
-  text += line("area", record.area_um2, 1, kUnit[0], "area_um2");
-  for (const AreaPart& part : record.parts) {
-    text += fmt::format("  {:<20}{:>12.1f} {} {:>5.1f} %\n", part.name, part.area_um2, kUnit[0],
-                        100 * part.area_um2 / record.area_um2);
+  [[nodiscard]] ArrayPrices prices() {
+    ArrayPrices prices =
+        command_.synthesises ? prices_by_synthesis(setup_, memory_) : prices_by_fit(fit_, memory_);
+    prices.mac = pricer();
+    return prices;
   }
-  text += line("critical path", record.delay_ns, 3, kUnit[1], "delay_ns");
-  text += line("energy per product", record.energy_pj, 4, kUnit[2], "energy_pj");
-  text += line("  at clock pins", record.clock_pj, 4, kUnit[2], "clock_pj");
-  text += line("leakage", record.leakage_uw, 5, kUnit[3], "leakage_uw");
-  return text + limits(record);
+  [[nodiscard]] const MemoryCost& memory() const { return memory_; }
+  /// Back end, library, tools and errors of what has been priced.
+  [[nodiscard]] const CostRecord& source() const { return source_; }
+
+ private:
+  const EstimateCommand& command_;
+  MemoryCost memory_;
+  CostFit fit_;
+  SynthesisSetup setup_;
+  std::optional<ScratchFolder> scratch_;
+  CostRecord source_;
+};
+
+/// Errors of what comes from a file name it.
+template <typename Function>
+auto naming(const std::filesystem::path& file, const Function& function) {
+  try {
+    return function();
+  } catch (const Error& failure) {
+    throw Error(fmt::format("{}: {}", file.string(), failure.what()), failure.kind());
+  }
 }
 
-/// A name without a slash or an ending is a shipped fit's.
-std::filesystem::path fit_file(const EstimateCommand& command) {
-  const bool is_file = command.fit.find('/') != std::string::npos || command.fit.ends_with(".toml");
-  return is_file ? std::filesystem::path(command.fit) : find_preset("costs", command.fit);
+int estimate_mac(const EstimateCommand& command, OutputFormat format) {
+  const MacFile file = read_mac_argument(*command.mac);
+  ArrayDesign array = file.array.value_or(ArrayDesign{});
+  if (command.array) set_array_size(array, *command.array);
+  const RtlDesign design = RtlDesign::of(file.mac, array);
+  Progress progress(command.quiet);
+  Backend backend(command, progress);
+  EstimateReport report;
+  report.mac = file.mac;
+  report.memory = backend.memory();
+  naming(*command.mac, [&] {
+    check_rtl(design);
+    report.record = backend.pricer()(design, "", Pass::Forward);
+    if (command.array || file.array) {
+      accumulation_order(file.mac, array);  // refuses a MAC and an array that do not fit
+      report.design = array;
+      report.array = price_array(file.mac, array, backend.prices());
+    }
+    return 0;
+  });
+  progress.clear();
+  print(render(report, format));
+  return 0;
 }
 
-CostRecord estimate(const EstimateCommand& command, const RtlDesign& design) {
-  if (!command.synthesises) {
-    const CostFit fit = read_cost_fit(fit_file(command));
-    try {
-      return estimate_by_fit(design, fit);
-    } catch (const Error& failure) {
-      throw Error(fmt::format("{}: {}", command.mac.string(), failure.what()));
+/// A MAC in the place of every one of the run.
+void replace_macs(RunConfig& config, const MacDesign& mac) {
+  MacAssignment macs;
+  for (const LayerDescription& layer : config.network.layers) {
+    for (const Pass pass : kPasses) {
+      if (config.training.macs.find(layer.name, pass) != nullptr) macs.set(layer.name, pass, mac);
     }
   }
-  try {
-    check_rtl(design);
-  } catch (const Error& failure) {
-    throw Error(fmt::format("{}: {}", command.mac.string(), failure.what()));
+  config.training.macs = macs;
+}
+
+int estimate_run(const EstimateCommand& command, OutputFormat format) {
+  const std::filesystem::path& run = *command.run;
+  Progress progress(command.quiet);
+  Backend backend(command, progress);
+  TrainingReport report;
+  report.run = run.string();
+  report.config = read_run_directory_config(run);
+  if (command.mac) replace_macs(report.config, read_mac_argument(*command.mac).mac);
+  if (command.array) set_array_size(report.config.array, *command.array);
+  report.operands = "operands from N(0, 1), not the run's";
+  if (command.synthesises) {
+    progress.show("training one step again for its operands");
+    const ReplayedStep step(run);
+    backend.use(record_operands(step, report.config.training.macs));
+    report.operands = fmt::format("the operands of step {} of the run", step.number());
   }
-  return estimate_by_synthesis(
-      design, command.liberty ? *command.liberty : default_liberty(),
-      normal_operands(design.mac, 0),
-      command.cached ? default_synthesis_cache() : std::filesystem::path());
+  report.memory = backend.memory();
+  report.price = naming(command.mac.value_or(run), [&] {
+    return price_training(report.config, backend.prices(), command.clock_mhz);
+  });
+  report.source = backend.source();
+  report.given_clock = command.clock_mhz.has_value();
+  progress.clear();
+  print(render(report, format));
+  return 0;
 }
 
 }  // namespace
 
 int estimate_command(const EstimateCommand& command, OutputFormat format) {
-  const MacFile file = read_mac_file(command.mac);
-  const RtlDesign design = RtlDesign::of(file.mac, file.array.value_or(ArrayDesign{}));
-  const CostRecord record = estimate(command, design);
-  if (format == OutputFormat::Table) {
-    print(table_of(record, file.mac));
-    return 0;
-  }
-  Json::Object object{{"area_um2", record.area_um2},     {"delay_ns", record.delay_ns},
-                      {"energy_pj", record.energy_pj},   {"clock_pj", record.clock_pj},
-                      {"leakage_uw", record.leakage_uw}, {"backend", record.backend},
-                      {"library", record.library},       {"tools", record.tools}};
-  if (format == OutputFormat::Json) {
-    object.insert(object.begin(), {"schema", 1});
-    object.emplace_back("error", errors_of(record));
-    object.emplace_back("parts", parts_of(record));
-    print(Json(std::move(object)).to_text());
-    return 0;
-  }
-  for (const CostError& error : record.errors) {
-    object.emplace_back(error.cost + " mean_error", error.mean);
-    object.emplace_back(error.cost + " largest_error", error.largest);
-  }
-  for (const AreaPart& part : record.parts) {
-    object.emplace_back(part.name + " um2", part.area_um2);
-  }
-  ResultTable table;
-  table.rows.emplace_back();
-  for (const auto& [name, value] : object) {
-    table.columns.push_back(name);
-    table.rows.back().push_back(value);
-  }
-  print(render(table, format));
-  return 0;
+  return command.run ? estimate_run(command, format) : estimate_mac(command, format);
 }
 
 }  // namespace narrowmac

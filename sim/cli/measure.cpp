@@ -264,7 +264,8 @@ ResultTable measurement_table(const MeasureCommand& command, const std::vector<S
       const Measurement& measurement = study.measurements[i];
       std::vector<Json> cells = source_cells(command, study);
       cells.emplace_back(measurement.length);
-      cells.push_back(measurement.mantissa ? Json(*measurement.mantissa) : Json());
+      cells.emplace_back();
+      if (measurement.mantissa) cells.back() = Json(*measurement.mantissa);
       add_estimate(cells, measurement.vrr);
       add_estimate(cells, measurement.nmse);
       cells.push_back(optional_json(measurement.full_swamping));

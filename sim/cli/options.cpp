@@ -373,12 +373,14 @@ void add_rtl(CLI::App& app, Parsed& parsed) {
 
 void add_estimate(CLI::App& app, Parsed& parsed) {
   CLI::App* command = add_command(
-      app, parsed, "estimate", "Area, critical path, energy and leakage of a MAC",
-      "  narrowmac estimate --mac configs/macs/e5m2-e6m9.toml                       # at once, by "
-      "a "
-      "fit\n"
+      app, parsed, "estimate", "Area, critical path, energy and leakage of a MAC, an array, a run",
+      "  narrowmac estimate --mac configs/macs/e5m2-e6m9.toml          # at once, by a fit\n"
       "  narrowmac estimate --mac configs/macs/e5m2-e6m9.toml --backend synthesis\n"
       "  narrowmac estimate --mac MAC.toml --liberty CELLS.lib --format json\n"
+      "  narrowmac estimate --mac MAC.toml --array 32x32\n"
+      "  narrowmac estimate --run runs/DIR                             # per layer, step and "
+      "epoch\n"
+      "  narrowmac estimate --run runs/DIR --backend synthesis         # with the run's operands\n"
       "Synthesis needs Yosys and OpenSTA, and without --liberty Debian's qflow-tech-osu018: "
       "scripts/setup installs them.\n");
   add_estimate_options(*command, parsed.estimate);
@@ -431,6 +433,7 @@ Invocation understand(const CLI::App& app, Parsed& parsed) {
   } else if (app.got_subcommand("rtl")) {
     invocation.command = parsed.rtl;
   } else if (app.got_subcommand("estimate")) {
+    parsed.estimate.quiet = parsed.quiet;
     invocation.command = parsed.estimate;
   } else if (app.got_subcommand("quantize")) {
     invocation.command = parsed.quantize;

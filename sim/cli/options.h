@@ -111,11 +111,16 @@ struct RtlCommand {
 };
 
 struct EstimateCommand {
-  std::filesystem::path mac;
-  bool synthesises = false;                      ///< false: by the fit
+  std::optional<std::filesystem::path> mac;  ///< may be absent with `run`
+  std::optional<std::string> array;          ///< RxC
+  std::optional<std::filesystem::path> run;  ///< run directory; absent: the MAC, perhaps its array
+  std::optional<double> clock_mhz;           ///< with `run`; absent: as the slowest MAC allows
+  bool synthesises = false;                  ///< false: by the fit
   std::optional<std::filesystem::path> liberty;  ///< absent: osu018
   std::string fit = "osu018";                    ///< a file of scripts/calibrate, or a shipped one
+  std::string memory_costs = "memory-180nm";     ///< a file, or a shipped one
   bool cached = true;
+  bool quiet = false;
 };
 
 struct QuantizeCommand {

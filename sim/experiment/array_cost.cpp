@@ -194,9 +194,12 @@ TrainingPrice price_training(const RunConfig& config, const ArrayPrices& prices,
   Hardware hardware;
   TrainingPrice price;
   price.has_memory = config.array.memory.has_value();
-  price.gemms =
-      price_gemms(config, plan_step(config, images.shape, images.classes, batch), prices, hardware);
-  if (hardware.delay_ns == 0) throw Error("every layer is computed in fp32, outside the array");
+  const std::vector<PlannedGemm> gemms = plan_step(config, images.shape, images.classes, batch);
+  price.gemms = price_gemms(config, gemms, prices, hardware);
+  const StepCost own = price_step(config.training.macs, config.array, gemms, prices.mac);
+  const StepCost wide = price_reference(config.training.macs, config.array, gemms, prices.mac);
+  price.area_relative = own.mac_area_um2 / wide.mac_area_um2;
+  price.energy_relative = own.energy_uj / wide.energy_uj;
   price.array = array_of(hardware, config.array, prices);
   price.clock_mhz = clock_mhz.value_or(1000 / price.array.delay_ns);
   price.step = with_leakage(price.gemms, price.array, price.clock_mhz);

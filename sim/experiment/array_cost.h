@@ -75,6 +75,8 @@ struct TrainingPrice {
   EnergyParts step, epoch;
   std::int64_t steps_per_epoch = 0;
   double clock_mhz = 0;
+  /// Of the MACs alone, against fp32-accumulating ones with the same operands.
+  double area_relative = 0, energy_relative = 0;
   bool has_memory = false;  ///< false: no [memory], so scratchpads and DRAM are not in it
 };
 

@@ -34,20 +34,6 @@ class VisitedAccelerator final : public Accelerator {
   const std::function<void(const GemmRequest&)>& visit_;
 };
 
-RunConfig read_config(const fs::path& directory) {
-  std::error_code missing;
-  if (!fs::is_directory(directory, missing)) {
-    throw Error(fmt::format("--run {}: no such folder; accepted: a run directory of narrowmac run",
-                            directory.string()));
-  }
-  if (!fs::exists(directory / "config.toml", missing)) {
-    throw Error(
-        fmt::format("--run {}: found no config.toml; accepted: a run directory of narrowmac run",
-                    directory.string()));
-  }
-  return read_run_config(directory / "config.toml");
-}
-
 Checkpoint read_last_checkpoint(const fs::path& directory) {
   std::optional<Checkpoint> checkpoint = read_checkpoint(directory);
   if (!checkpoint) {
@@ -67,8 +53,23 @@ Checkpoint read_last_checkpoint(const fs::path& directory) {
 
 }  // namespace
 
+RunConfig read_run_directory_config(const fs::path& directory) {
+  std::error_code missing;
+  if (!fs::is_directory(directory, missing)) {
+    throw Error(fmt::format("--run {}: no such folder; accepted: a run directory of narrowmac run",
+                            directory.string()));
+  }
+  if (!fs::exists(directory / "config.toml", missing)) {
+    throw Error(
+        fmt::format("--run {}: found no config.toml; accepted: a run directory of narrowmac run",
+                    directory.string()));
+  }
+  return read_run_config(directory / "config.toml");
+}
+
 ReplayedStep::ReplayedStep(const fs::path& run_directory)
-    : config_(read_config(run_directory)), checkpoint_(read_last_checkpoint(run_directory)) {
+    : config_(read_run_directory_config(run_directory)),
+      checkpoint_(read_last_checkpoint(run_directory)) {
   config_.array.fidelity = Fidelity::Functional;  // the same bits
   config_.training.sample = 0;
 }

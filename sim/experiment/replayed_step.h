@@ -12,6 +12,9 @@
 
 namespace narrowmac {
 
+/// The config of a run directory; the error for another folder names --run.
+RunConfig read_run_directory_config(const std::filesystem::path& directory);
+
 /// The training step that follows a run's last checkpoint, done again to see the operands of its
 /// GEMMs. It is computed from the directory's config and tensors by the training code itself, so
 /// that they are the values a resumed run multiplies (after the end of a finished run: the step

@@ -29,17 +29,6 @@ PeCost with_column_adder(const CostRecord& alone, const CostRecord& chunked,
   return pe;
 }
 
-/// The same GEMMs in fp32-accumulating MACs. Their order needs no chunk, so that psums of ws and is
-/// pass through: the buffer that a chunked sum ends in is none of the MAC's.
-StepCost price_reference(const RunConfig& config, const RunPlan& plan, const MacPricer& pricer) {
-  MacAssignment wide;
-  for (const PlannedGemm& gemm : plan.gemms) {
-    const MacDesign* const mac = config.training.macs.find(gemm.layer, gemm.pass);
-    if (mac != nullptr) wide.set(gemm.layer, gemm.pass, fp32_accumulating(*mac));
-  }
-  return price_step(wide, config.array, plan.gemms, pricer);
-}
-
 }  // namespace
 
 MacPricer fit_pricer(const CostFit& fit) {
@@ -96,6 +85,16 @@ StepCost price_step(const MacAssignment& macs, const ArrayDesign& array,
   return step;
 }
 
+StepCost price_reference(const MacAssignment& macs, const ArrayDesign& array,
+                         const std::vector<PlannedGemm>& gemms, const MacPricer& pricer) {
+  MacAssignment wide;
+  for (const PlannedGemm& gemm : gemms) {
+    const MacDesign* const mac = macs.find(gemm.layer, gemm.pass);
+    if (mac != nullptr) wide.set(gemm.layer, gemm.pass, fp32_accumulating(*mac));
+  }
+  return price_step(wide, array, gemms, pricer);
+}
+
 MacDesign fp32_accumulating(const MacDesign& mac) {
   MacDesign wide;
   wide.a = mac.a;
@@ -114,7 +113,7 @@ RunCost price_run(const RunConfig& config, const RunPlan& plan) {
     const MacPricer pricer = fit_pricer(fit);
     cost.library = fit.library;
     const StepCost step = price_step(config.training.macs, config.array, plan.gemms, pricer);
-    const StepCost wide = price_reference(config, plan, pricer);
+    const StepCost wide = price_reference(config.training.macs, config.array, plan.gemms, pricer);
     cost.area_relative = step.mac_area_um2 / wide.mac_area_um2;
     cost.energy_relative = step.energy_uj / wide.energy_uj;
     cost.step = step;

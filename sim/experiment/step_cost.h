@@ -46,6 +46,11 @@ struct StepCost {
 StepCost price_step(const MacAssignment& macs, const ArrayDesign& array,
                     const std::vector<PlannedGemm>& gemms, const MacPricer& pricer);
 
+/// The same step in fp32-accumulating MACs. They need no chunks, so that psums of ws and is pass
+/// through.
+StepCost price_reference(const MacAssignment& macs, const ArrayDesign& array,
+                         const std::vector<PlannedGemm>& gemms, const MacPricer& pricer);
+
 /// The MAC with the same operands, subnormals and special values that adds one product after the
 /// other in fp32: what costs are relative to.
 MacDesign fp32_accumulating(const MacDesign& mac);

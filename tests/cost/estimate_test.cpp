@@ -2,8 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
 
+#include "models/cost/gate_netlist.h"
+#include "models/cost/liberty.h"
 #include "models/cost/tool.h"
 #include "models/design/config.h"
 #include "models/design/error.h"
@@ -62,6 +65,35 @@ TEST(EstimateTest, Fp32AccumulatorCostsTwiceTheAreaOfE5m10AndMoreEnergy) {
   EXPECT_EQ(again.energy_pj, narrow.energy_pj);
   EXPECT_EQ(again.delay_ns, narrow.delay_ns);
   EXPECT_EQ(again.parts.front().area_um2, narrow.parts.front().area_um2);
+
+  // Energies are kept by the operands: zeros move nothing but the clock.
+  const RtlDesign design = flushed("e5m10");
+  OperandTrace zeros = normal_operands(design.mac, 0);
+  std::fill(zeros.a.begin(), zeros.a.end(), 0.0);
+  std::fill(zeros.b.begin(), zeros.b.end(), 0.0);
+  const CostRecord idle = estimate_by_synthesis(design, default_liberty(), zeros, cache.path());
+  EXPECT_EQ(idle.area_um2, narrow.area_um2);
+  EXPECT_LT(idle.energy_pj, 0.5 * narrow.energy_pj);
+  EXPECT_GE(idle.energy_pj, idle.clock_pj);
+  EXPECT_EQ(idle.clock_pj, narrow.clock_pj);
+  const OperandActivity activity = operand_activity(design.mac, zeros);
+  EXPECT_EQ(activity.a + activity.b, 0);
+
+  // 16 bits of an accumulator take 16 clock pins.
+  const RegisterCost bit = register_cost(read_liberty(default_liberty()));
+  EXPECT_EQ(bit.area_um2, 96);
+  EXPECT_NEAR(16 * bit.clock_pj, narrow.clock_pj, 0.05 * narrow.clock_pj);
+  EXPECT_GT(bit.toggle_pj, 0);
+}
+
+TEST(OperandActivity, IsThePartOfBitsThatChange) {
+  const RtlDesign design = flushed("e5m10");
+  OperandTrace trace;
+  trace.length = 3;
+  trace.a = {1, -1, -1};  // the sign bit once: 1 of 16 bits
+  trace.b = {1, 2, 1};    // e5m2's 0x3c and 0x40: five bits, twice
+  EXPECT_EQ(operand_activity(design.mac, trace).a, 1.0 / 16);
+  EXPECT_EQ(operand_activity(design.mac, trace).b, 10.0 / 16);
 }
 
 TEST(ToolTest, AMissingProgramIsNamedWithItsPackage) {

@@ -130,7 +130,7 @@ TEST(ShippedFit, KeepsItsPromiseOnDesignsThatItHadNotSeen) {
     EXPECT_LE(area.mean_error, 0.07) << name;
     EXPECT_LE(area.largest_error, 0.20) << name;
   }
-  EXPECT_EQ(fit.families.size(), 2U);
+  EXPECT_EQ(fit.families.size(), 4U);
 }
 
 }  // namespace

@@ -2,8 +2,15 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
+
 #include "models/design/config.h"
+#include "sim/experiment/array_cost.h"
+#include "sim/experiment/files.h"
+#include "sim/experiment/run_pricer.h"
 #include "tests/experiment/expect_error.h"
+#include "tests/experiment/tiny_run.h"
 
 namespace narrowmac {
 namespace {
@@ -23,6 +30,7 @@ CostRecord invented_price(const RtlDesign& design, const std::string&, Pass) {
   record.area_um2 = 10 * bits;
   record.energy_pj = bits;
   record.clock_pj = 0.25 * bits;
+  record.delay_ns = 10;
   return record;
 }
 
@@ -120,6 +128,120 @@ TEST(StepCost, AnArrayOfWideMacsCostsOneAndWithoutMacsThereIsNone) {
   EXPECT_EQ(json.at("library").string(), "osu018_stdcells");
   EXPECT_TRUE(json.at("reason").is_null());
   EXPECT_EQ(json.at("macs_step").integer(), 80);
+}
+
+/// A register's bit: 1 um^2, 2 pJ a clock, 3 pJ a change; half of A's bits change, all of B's.
+ArrayPrices invented_prices() {
+  ArrayPrices prices;
+  prices.mac = invented_price;
+  prices.activity = [](const MacDesign&, const std::string&, Pass) {
+    return OperandActivity{0.5, 1};
+  };
+  prices.register_bit = {1, 2, 3, 0.001};
+  prices.memory.scratchpads = {{1024, 1}, {4096, 2}};
+  prices.memory.scratchpad_um2_per_byte = 0.5;
+  prices.memory.dram_pj_per_byte = 100;
+  return prices;
+}
+
+TEST(ArrayCost, OperandsHaveARegisterWhereTheyPassAndTwoWhereTheyRest) {
+  const MacDesign mac = mac_of("e6m9");
+  ArrayDesign array = array_of(Dataflow::OutputStationary);
+  EXPECT_EQ(operand_registers(mac, array).moving_a, 8);
+  EXPECT_EQ(operand_registers(mac, array).moving_b, 8);
+  EXPECT_EQ(operand_registers(mac, array).resting, 0);
+  array.policy = Policy::Overlapped;
+  EXPECT_EQ(operand_registers(mac, array).resting, 16) << "a finished sum beside the growing one";
+  array.dataflow = Dataflow::WeightStationary;
+  EXPECT_EQ(operand_registers(mac, array).moving_b, 0);
+  EXPECT_EQ(operand_registers(mac, array).resting, 16);
+  array.dataflow = Dataflow::InputStationary;
+  EXPECT_EQ(operand_registers(mac, array).moving_a, 0);
+}
+
+TEST(ArrayCost, ItsPartsAreElementsRegistersAndScratchpads) {
+  ArrayDesign array = array_of(Dataflow::OutputStationary);
+  array.memory = MemoryDesign{};
+  array.memory->operand_scratchpad_bytes = 2048;
+  array.memory->psum_scratchpad_bytes = 8192;
+  const ArrayCost cost = price_array(mac_of("e6m9"), array, invented_prices());
+  ASSERT_EQ(cost.parts.size(), 4U);
+  EXPECT_EQ(cost.parts[0].area_um2, 8 * 160);
+  EXPECT_EQ(cost.parts[1].area_um2, 8 * 16);
+  EXPECT_EQ(cost.parts[2].area_um2, 2 * 1024);
+  EXPECT_EQ(cost.parts[3].area_um2, 4096);
+  EXPECT_EQ(cost.area_um2, 8 * 176 + 2048 + 4096);
+  EXPECT_EQ(cost.register_pj, 16 * 2 + (4 + 8) * 3);
+  EXPECT_FALSE(cost.parts[3].leakage_uw.has_value());
+}
+
+TEST(ArrayCost, ASizeBetweenPublishedOnesIsInterpolatedOnLogarithms) {
+  const MemoryCost memory = invented_prices().memory;
+  EXPECT_DOUBLE_EQ(memory.scratchpad_pj_per_byte(1024), 1);
+  EXPECT_NEAR(memory.scratchpad_pj_per_byte(2048), std::sqrt(2), 1e-12);
+  EXPECT_NEAR(memory.scratchpad_pj_per_byte(16384), 4, 1e-12);
+}
+
+TEST(TrainingPrice, ARunsEnergyIsThatOfItsLayersAndItsEpochThatOfItsSteps) {
+  const TinyRun run;
+  run.write("memory.toml", TinyRun::run_file("[array]\nrows = 4\ncolumns = 2\n[memory]\n"
+                                             "operand_scratchpad_bytes = 2048\n"
+                                             "psum_scratchpad_bytes = 8192\n"
+                                             "dram_bytes_per_cycle = 2\n"));
+  const RunConfig config = read_run_config(run / "memory.toml");
+  const TrainingPrice price = price_training(config, invented_prices(), std::nullopt);
+  ASSERT_EQ(price.gemms.size(), 5U);
+  const GemmPrice& first = price.gemms.front();  // conv1 FWD: 360 x 4 x 9
+  EXPECT_EQ(first.macs, 360 * 4 * 9);
+  EXPECT_GT(first.stall_cycles, 0);
+  const double slots = 8.0 * static_cast<double>(first.cycles);
+  const auto products = static_cast<double>(first.macs);
+  EXPECT_NEAR(first.energy.mac, 1e-6 * (products * 12 + (slots - products) * 3), 1e-9);
+  EXPECT_NEAR(first.energy.registers, 1e-6 * (slots * 32 + products * 36), 1e-9);
+  EXPECT_GT(first.energy.dram, 0);
+  EXPECT_GT(first.energy.scratchpads, 0);
+  EXPECT_EQ(price.steps_per_epoch, 10);
+  EnergyParts sum;
+  for (const GemmPrice& gemm : price.gemms) sum += gemm.energy;
+  EXPECT_DOUBLE_EQ(price.step.total(), sum.total());
+  // Nine steps of ten images and one of six.
+  EXPECT_GT(price.epoch.total(), 9.5 * price.step.total());
+  EXPECT_LT(price.epoch.total(), 9.9 * price.step.total());
+  EXPECT_DOUBLE_EQ(price.area_relative, 12.0 / 32);
+}
+
+TEST(TrainingPrice, ItsCyclesStallsAndWorkAreThoseThatTheRunRecords) {
+  const TinyRun run;
+  RunOptions options;
+  options.config = run.write(
+      "memory.toml", TinyRun::run_file("[array]\nrows = 4\ncolumns = 2\n[memory]\n"
+                                       "operand_scratchpad_bytes = 2048\n"
+                                       "psum_scratchpad_bytes = 8192\ndram_bytes_per_cycle = 2\n"));
+  options.set = {"data.train_images=20", "data.test_images=10", "training.epochs=1"};
+  options.out = run / "out";
+  options.quiet = true;
+  (void)run_experiment(options);
+  const TrainingPrice price =
+      price_training(read_run_config(run / "out/config.toml"), invented_prices(), std::nullopt);
+  std::int64_t cycles = 0, stalls = 0, macs = 0;
+  for (const GemmPrice& gemm : price.gemms) {
+    cycles += 2 * gemm.cycles;
+    stalls += 2 * gemm.stall_cycles;
+    macs += 2 * gemm.macs;
+  }
+  const Json summary = Json::parse(read_file(run / "out/summary.json"), "summary.json");
+  EXPECT_EQ(summary.at("hardware").at("cycles").integer(), cycles);
+  EXPECT_EQ(summary.at("hardware").at("stall_cycles").integer(), stalls);
+  EXPECT_EQ(summary.at("results").at("macs").integer(), macs);
+
+  const ReplayedStep step(run / "out");
+  const OperandTraces traces = record_operands(step, step.config().training.macs);
+  EXPECT_EQ(traces.size(), price.gemms.size());
+  const OperandTrace& trace = traces.at({"fc1", Pass::Forward});
+  EXPECT_EQ(trace.length, 144);
+  EXPECT_EQ(trace.sums(), 128);
+  EXPECT_EQ(std::count_if(trace.a.begin(), trace.a.end(), [](double a) { return a < 0; }), 0)
+      << "they come from a ReLU";
 }
 
 }  // namespace

@@ -17,7 +17,7 @@ if importlib.util.find_spec("matplotlib") is None:
     sys.exit(77)
 
 import synthetic  # noqa: E402
-from plotting import measure_figures, points, prediction, report, style, sweep_figures  # noqa: E402
+from plotting import cost_figures, measure_figures, points, prediction, report, style, sweep_figures  # noqa: E402
 from plotting.data import load_run, load_sweep, mantissa_bits  # noqa: E402
 
 
@@ -43,11 +43,11 @@ class Pictures(InTemporaryDirectory):
             self.assertTrue((directory / f"{name}.svg").read_text(encoding="utf-8").lstrip().startswith("<?xml"), name)
             self.assertTrue((directory / f"{name}.png").read_bytes().startswith(b"\x89PNG"), name)
 
-    def test_a_sweep_gives_four_pictures_as_svg_and_png(self):
+    def test_a_sweep_gives_five_pictures_as_svg_and_png(self):
         sweep = synthetic.write_sweep(self.directory / "sweep", seeds=(1, 2, 3))
         done = call("plot.py", sweep)
         self.assertEqual(done.returncode, 0, done.stderr)
-        self.assert_pictures(sweep / "plots", ["accuracy", "losses", "training-loss", "swamping"])
+        self.assert_pictures(sweep / "plots", ["accuracy", "losses", "training-loss", "swamping", "cost"])
         self.assertEqual(done.stderr, "")
 
     def test_an_unfinished_sweep_with_diverged_and_missing_points_is_drawn(self):
@@ -168,6 +168,26 @@ class Numbers(InTemporaryDirectory):
         (sweep / "sweep.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
         series = points.width_series(points.group_points(load_sweep(sweep)[0]))
         self.assertEqual(sorted(series), ["sequential, mac.rounding=down", "sequential, mac.rounding=nearest-even"])
+
+
+class Costs(InTemporaryDirectory):
+    def test_the_front_holds_what_nothing_else_beats(self):
+        pairs = [(0.4, 80.0), (0.5, 79.0), (0.5, 85.0), (0.6, 85.0), (1.0, 86.0), (0.3, 10.0)]
+        self.assertEqual(cost_figures.pareto_front(pairs), [(0.3, 10.0), (0.4, 80.0), (0.5, 85.0), (1.0, 86.0)])
+
+    def test_the_table_has_costs_relative_to_an_fp32_accumulator(self):
+        lines = report.table(self.sweep_points()).splitlines()
+        self.assertTrue(lines[0].endswith("MAC area  energy"), lines[0])
+        self.assertTrue(lines[1].endswith("-       -"), "fp32 training has no price")
+        self.assertTrue(lines[2].endswith("1.00    1.00"), lines[2])
+
+    def test_runs_of_an_earlier_version_have_neither_columns_nor_picture(self):
+        found = self.sweep_points()
+        for point in found:
+            for run in point.runs:
+                del run.summary["hardware"]
+        self.assertNotIn("MAC area", report.table(found))
+        self.assertIsNone(cost_figures.accuracy_against_cost(found))
 
 
 class ClosingSentence(InTemporaryDirectory):
