@@ -23,14 +23,14 @@ void for_runs(std::int64_t rows, std::int64_t columns,
 }
 
 void for_group_blocks(
-    const GradientPlan& plan,
+    const std::vector<HouseholderGroup>& groups, std::int64_t columns,
     const std::function<void(const HouseholderGroup&, std::int64_t, std::size_t)>& body) {
-  const std::int64_t blocks = (plan.columns + kReflectedColumns - 1) / kReflectedColumns;
-  const auto groups = static_cast<std::int64_t>(plan.groups.size());
-  for_rows(groups * blocks, kReflectedColumns, [&](std::int64_t task) {
+  const std::int64_t blocks = (columns + kReflectedColumns - 1) / kReflectedColumns;
+  const auto count = static_cast<std::int64_t>(groups.size());
+  for_rows(count * blocks, kReflectedColumns, [&](std::int64_t task) {
     const std::int64_t first = task % blocks * kReflectedColumns;
-    body(plan.groups[static_cast<std::size_t>(task / blocks)], first,
-         static_cast<std::size_t>(std::min(kReflectedColumns, plan.columns - first)));
+    body(groups[static_cast<std::size_t>(task / blocks)], first,
+         static_cast<std::size_t>(std::min(kReflectedColumns, columns - first)));
   });
 }
 

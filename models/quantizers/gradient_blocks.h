@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <vector>
 
 #include "models/quantizers/gradient_quantizer.h"
 
@@ -21,7 +22,7 @@ void for_runs(std::int64_t rows, std::int64_t columns,
 
 /// Calls body(group, first column, count) for every group and block of columns.
 void for_group_blocks(
-    const GradientPlan& plan,
+    const std::vector<HouseholderGroup>& groups, std::int64_t columns,
     const std::function<void(const HouseholderGroup&, std::int64_t, std::size_t)>& body);
 
 }  // namespace narrowmac

@@ -114,7 +114,7 @@ void EncodeLoop(const EncodeRule& shared_rule, const In* in, std::size_t count, 
     } else {
       code = hn::Round(code);
     }
-    Store(hn::Max(hn::Min(code, hn::Set(d, rule.largest)), hn::Zero(d)), to);
+    Store(hn::Max(hn::Min(code, hn::Set(d, rule.largest)), hn::Set(d, rule.least)), to);
   });
 }
 

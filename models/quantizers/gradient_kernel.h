@@ -17,12 +17,13 @@ struct Extrema {
 Extrema find_extrema(const float* values, std::size_t count);
 Extrema find_extrema(const double* values, std::size_t count);
 
-/// code = min(floor((in * factor - zero) * inverse_step + U), largest), with U in (0, 1) from the
-/// random word of the element, or to nearest even.
+/// code = min(floor((in * factor - zero) * inverse_step + U), largest) and at least `least`, with U
+/// in (0, 1) from the random word of the element, or to nearest even.
 struct EncodeRule {
   double factor = 1;
   double zero = 0;
   double inverse_step = 0;
+  double least = 0;
   double largest = 0;
   bool stochastic = true;
   std::uint32_t random_column = 0;  ///< keys the words of elements

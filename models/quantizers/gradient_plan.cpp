@@ -119,25 +119,27 @@ template <typename T>
 void transform(GradientPlan& plan, const SampleMatrix<T>& matrix) {
   plan.transformed.resize(matrix.values.size());
   const double factor = std::ldexp(1.0, -plan.exponent);
-  for_group_blocks(plan, [&](const HouseholderGroup& group, std::int64_t first, std::size_t count) {
-    BlockSums sums{};
-    const auto row_of = [&](std::int64_t i) { return group.rows[static_cast<std::size_t>(i)]; };
-    const auto element = [&](std::int64_t i) {
-      return static_cast<std::size_t>(row_of(i) * plan.columns + first);
-    };
-    const auto input = [&](std::int64_t i) {
-      return AffineRow{factor, -plan.offsets[static_cast<std::size_t>(row_of(i))]};
-    };
-    for (std::int64_t i = 0; i < group.size(); ++i) {
-      add_weighted(input(i), matrix.values.data() + element(i), count,
-                   group.normal(i) * group.scale(i) / group.normal_divisor(), sums.data());
-    }
-    for (std::int64_t i = 0; i < group.size(); ++i) {
-      const ReflectRule rule{group.scale(i), group.normal(i), 0, 1};
-      reflect_run(input(i), rule, matrix.values.data() + element(i), count, sums.data(),
-                  plan.transformed.data() + element(i));
-    }
-  });
+  for_group_blocks(
+      plan.groups, plan.columns,
+      [&](const HouseholderGroup& group, std::int64_t first, std::size_t count) {
+        BlockSums sums{};
+        const auto row_of = [&](std::int64_t i) { return group.rows[static_cast<std::size_t>(i)]; };
+        const auto element = [&](std::int64_t i) {
+          return static_cast<std::size_t>(row_of(i) * plan.columns + first);
+        };
+        const auto input = [&](std::int64_t i) {
+          return AffineRow{factor, -plan.offsets[static_cast<std::size_t>(row_of(i))]};
+        };
+        for (std::int64_t i = 0; i < group.size(); ++i) {
+          add_weighted(input(i), matrix.values.data() + element(i), count,
+                       group.normal(i) * group.scale(i) / group.normal_divisor(), sums.data());
+        }
+        for (std::int64_t i = 0; i < group.size(); ++i) {
+          const ReflectRule rule{group.scale(i), group.normal(i), 0, 1};
+          reflect_run(input(i), rule, matrix.values.data() + element(i), count, sums.data(),
+                      plan.transformed.data() + element(i));
+        }
+      });
 }
 
 /// sum_j (S^-1)_ji^2 for each transformed row i, over the rows j that are not restored exactly. H
@@ -181,9 +183,8 @@ void plan_householder(GradientPlan& plan, const SampleMatrix<T>& matrix,
 }
 
 template <typename T>
-GradientPlan make_plan(const SampleMatrix<T>& matrix, GradientScheme scheme, int bits) {
-  check(matrix, bits);
-  const std::vector<Extrema> extrema = row_extrema(matrix);
+GradientPlan make_plan(const SampleMatrix<T>& matrix, const std::vector<Extrema>& extrema,
+                       GradientScheme scheme, int bits) {
   GradientPlan plan;
   plan.scheme = scheme;
   plan.bits = bits;
@@ -222,10 +223,27 @@ std::int64_t GradientPlan::transform_macs() const {
 }
 
 GradientPlan plan_gradient(const SampleMatrix<float>& matrix, GradientScheme scheme, int bits) {
-  return make_plan(matrix, scheme, bits);
+  check(matrix, bits);
+  return make_plan(matrix, row_extrema(matrix), scheme, bits);
 }
 GradientPlan plan_gradient(const SampleMatrix<double>& matrix, GradientScheme scheme, int bits) {
-  return make_plan(matrix, scheme, bits);
+  check(matrix, bits);
+  return make_plan(matrix, row_extrema(matrix), scheme, bits);
+}
+GradientPlan plan_gradient(const SampleMatrix<float>& matrix, const std::vector<Extrema>& extrema,
+                           GradientScheme scheme, int bits) {
+  check(matrix, bits);
+  return make_plan(matrix, extrema, scheme, bits);
+}
+
+void centre_codes(GradientPlan& plan) {
+  plan.centres.assign(plan.coding.size(), 0.0);
+  for (std::size_t i = 0; i < plan.coding.size(); ++i) {
+    AffineRow& row = plan.coding[i];
+    if (row.slope == 0) continue;
+    plan.centres[i] = std::clamp(std::nearbyint(-row.shift / row.slope), 0.0, plan.largest_code());
+    row.shift += plan.centres[i] * row.slope;
+  }
 }
 
 }  // namespace narrowmac

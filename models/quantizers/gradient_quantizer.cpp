@@ -36,6 +36,10 @@ void encode_rows(const GradientPlan& plan, const T* values, double factor, const
     EncodeRule rule = common;
     rule.zero = plan.coding[static_cast<std::size_t>(row)].shift;
     rule.inverse_step = plan.inverse_steps[static_cast<std::size_t>(row)];
+    if (!plan.centres.empty()) {
+      rule.least = -plan.centres[static_cast<std::size_t>(row)];
+      rule.largest += rule.least;
+    }
     const std::int64_t element = row * plan.columns + first;
     encode_run(rule, values + element, count, static_cast<std::uint32_t>(element), codes + element);
   });
@@ -83,7 +87,7 @@ void decode_matrix(const GradientPlan& plan, std::span<const float> codes, std::
   check_size(plan, codes.size(), "codes");
   check_size(plan, values.size(), "values");
   if (!plan.groups.empty()) {
-    for_group_blocks(plan,
+    for_group_blocks(plan.groups, plan.columns,
                      [&](const HouseholderGroup& group, std::int64_t first, std::size_t count) {
                        decode_group(plan, group, first, count, codes.data(), values.data());
                      });
@@ -95,6 +99,26 @@ void decode_matrix(const GradientPlan& plan, std::span<const float> codes, std::
     decode_run(plan.coding[static_cast<std::size_t>(row)], codes.data() + element, count, factor,
                values.data() + element);
   });
+}
+
+/// In place.
+void transform_group_back(const GradientPlan& plan, const HouseholderGroup& group,
+                          std::int64_t columns, std::int64_t first, std::size_t count,
+                          float* values) {
+  BlockSums sums{};
+  const AffineRow same;
+  const auto element = [&](std::int64_t i) {
+    return values + group.rows[static_cast<std::size_t>(i)] * columns + first;
+  };
+  for (std::int64_t i = 0; i < group.size(); ++i) {
+    add_weighted(same, element(i), count, group.normal(i) / group.normal_divisor(), sums.data());
+  }
+  for (std::int64_t i = 0; i < group.size(); ++i) {
+    const auto row = static_cast<std::size_t>(group.rows[static_cast<std::size_t>(i)]);
+    const double scale = plan.ranges[row] > 0 ? 1 / group.scale(i) : 0;
+    reflect_run(same, ReflectRule{scale, group.normal(i) * scale, 0, 1}, element(i), count,
+                sums.data(), element(i));
+  }
 }
 
 /// Of one trial, in units of 2^exponent.
@@ -211,6 +235,17 @@ void decode(const GradientPlan& plan, std::span<const float> codes, std::span<fl
 }
 void decode(const GradientPlan& plan, std::span<const float> codes, std::span<double> values) {
   decode_matrix(plan, codes, values);
+}
+
+void transform_back(const GradientPlan& plan, std::int64_t columns, std::span<float> values) {
+  if (static_cast<std::int64_t>(values.size()) != plan.rows * columns) {
+    throw Error(fmt::format("found {} values for {} rows of {}; accepted: as many as elements",
+                            values.size(), plan.rows, columns));
+  }
+  for_group_blocks(plan.groups, columns,
+                   [&](const HouseholderGroup& group, std::int64_t first, std::size_t count) {
+                     transform_group_back(plan, group, columns, first, count, values.data());
+                   });
 }
 
 QuantizerNoise measure_noise(const GradientPlan& plan, const SampleMatrix<float>& matrix,

@@ -54,6 +54,7 @@ struct GradientPlan {
   std::vector<double> offsets;           ///< BHQ: row i less offsets[i] is transformed
   std::vector<double> transformed;       ///< BHQ: S (X - offsets), rows x columns
   double bound = 0;                      ///< of E ||Q(X) - X||_F^2, in units of 4^exponent
+  std::vector<double> centres;           ///< of the coded rows: codes are less by so much; or empty
   [[nodiscard]] double largest_code() const { return static_cast<double>((1 << bits) - 1); }
   /// The bound in the units of the matrix, within the range of double.
   [[nodiscard]] double variance_bound() const;
@@ -67,6 +68,13 @@ struct GradientPlan {
 /// ranges below 2^-900 of the largest magnitude count as 0.
 GradientPlan plan_gradient(const SampleMatrix<float>& matrix, GradientScheme scheme, int bits);
 GradientPlan plan_gradient(const SampleMatrix<double>& matrix, GradientScheme scheme, int bits);
+
+/// The same for whoever has looked at the rows already: `extrema` of each, all finite.
+GradientPlan plan_gradient(const SampleMatrix<float>& matrix, const std::vector<Extrema>& extrema,
+                           GradientScheme scheme, int bits);
+/// Moves the codes of every row so that 0 is the one next to zero: -centre .. 2^bits - 1 - centre
+/// instead of 0 .. 2^bits - 1. For sums in floats, which keep more digits of small codes.
+void centre_codes(GradientPlan& plan);
 
 /// Where the random words come from: element i of the matrix takes
 /// random_word(seed, tensor_number, -1, i, Accumulator, trial), i modulo 2^32.
@@ -88,6 +96,10 @@ void encode(const GradientPlan& plan, const SampleMatrix<double>& matrix, const 
 /// become its largest.
 void decode(const GradientPlan& plan, std::span<const float> codes, std::span<float> values);
 void decode(const GradientPlan& plan, std::span<const float> codes, std::span<double> values);
+
+/// A matrix of as many rows as the plan's, in the space of its codes (under BHQ that of S X): S^-1
+/// of it, in place. Rows whose values were all equal become 0: their codes say nothing.
+void transform_back(const GradientPlan& plan, std::int64_t columns, std::span<float> values);
 
 /// What trials of encode() and decode() measured.
 struct QuantizerNoise {

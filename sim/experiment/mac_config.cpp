@@ -5,8 +5,14 @@
 
 #include <algorithm>
 
+#include "sim/experiment/quantization_config.h"
+
 namespace narrowmac {
 namespace {
+
+constexpr std::string_view kFloatGradient =
+    "found BWD or GRAD beside quantization.gradient = \"none\", which computes them in fp32; "
+    "accepted: FWD only, or a gradient of \"ptq\", \"psq\" or \"bhq\"";
 
 std::vector<std::string> gemm_layers(const NetworkDescription& network) {
   using Kind = LayerDescription::Kind;
@@ -26,10 +32,16 @@ void read_layer(const ConfigTable& table, const std::vector<std::string>& layers
                                   config.network.name, fmt::join(layers, ", ")));
   }
   std::vector<Pass> passes(std::begin(kPasses), std::end(kPasses));
-  if (table.has("pass")) passes = {kPasses[table.choice("pass", {"FWD", "BWD", "GRAD"})]};
+  if (table.has("pass")) {
+    passes = {kPasses[table.choice("pass", {"FWD", "BWD", "GRAD"})]};
+    if (!goes_to_array(passes.front(), config.training)) {
+      throw table.error("pass", kFloatGradient);
+    }
+  }
   MacAssignment& macs = config.training.macs;
   for (const Pass pass : passes) {
-    const Operands operands = operands_of(pass, config.training.formats);
+    if (!goes_to_array(pass, config.training)) continue;
+    const Operands operands = operands_of(pass, config.training);
     macs.set(name, pass, parse_mac(table, macs.find(name, pass), &operands));
     rules.set(name, pass, MantissaRules::read(table, rules.find(name, pass)));
   }
@@ -77,6 +89,7 @@ OrderText order_text(const RunConfig& config) {
   const MacAssignment& macs = config.training.macs;
   bool any = is_new(*config.mac);
   for (const Pass pass : kPasses) {
+    if (!goes_to_array(pass, config.training)) continue;
     any = any || is_new(*macs.find("", pass));
     for (const auto& [name, passes] : macs.layers()) any = any || is_new(*macs.find(name, pass));
   }
@@ -85,10 +98,20 @@ OrderText order_text(const RunConfig& config) {
 
 }  // namespace
 
-Operands operands_of(Pass pass, const Formats& formats) {
-  const NumberFormat& activation = formats.activation.conversion.format;
-  const NumberFormat& weight = formats.weight.conversion.format;
-  const NumberFormat& gradient = formats.gradient.conversion.format;
+Operands operands_of(Pass pass, const TrainingSettings& training) {
+  const Formats& formats = training.formats;
+  NumberFormat activation = formats.activation.conversion.format;
+  NumberFormat weight = formats.weight.conversion.format;
+  NumberFormat gradient = formats.gradient.conversion.format;
+  if (const std::optional<Quantization>& codes = training.quantization) {
+    const auto unsigned_integer = [](int bits) {
+      return NumberFormat::parse(fmt::format("uint{}", bits));
+    };
+    activation = unsigned_integer(codes->activation_bits);
+    weight = unsigned_integer(codes->weight_bits);
+    gradient = unsigned_integer(pass == Pass::Backward ? codes->gradient_bits
+                                                       : codes->weight_gradient_bits);
+  }
   switch (pass) {
     case Pass::Forward:
       return {activation, weight};
@@ -104,10 +127,14 @@ MantissaRules read_macs(const ConfigTable& table, RunConfig& config) {
   MantissaRules rules;
   const std::optional<MantissaRule> common = MantissaRules::read(table, std::nullopt);
   for (const Pass pass : kPasses) {
-    const Operands operands = operands_of(pass, config.training.formats);
+    const std::string_view key = to_string(pass);
+    if (!goes_to_array(pass, config.training)) {
+      if (table.has(key)) throw table.error(key, kFloatGradient);
+      continue;
+    }
+    const Operands operands = operands_of(pass, config.training);
     const MacDesign inherited = parse_mac(table, nullptr, &operands);
     if (pass == Pass::Forward) config.mac = inherited;
-    const std::string_view key = to_string(pass);
     config.training.macs.set(
         pass, table.has(key) ? parse_mac(table.table(key), &inherited, &operands) : inherited);
     rules.set(pass, table.has(key) ? MantissaRules::read(table.table(key), common) : common);
@@ -125,6 +152,7 @@ std::string macs_to_toml(const RunConfig& config) {
   const OrderText order = order_text(config);
   std::string text = tables_of(*config.mac, "mac", "[mac]\n", OrderText::None);
   for (const Pass pass : kPasses) {
+    if (!goes_to_array(pass, config.training)) continue;
     const std::string name = fmt::format("mac.{}", to_string(pass));
     text += "\n" + tables_of(*macs.find("", pass), name, fmt::format("[{}]\n", name), order);
   }

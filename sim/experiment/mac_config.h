@@ -6,13 +6,14 @@
 namespace narrowmac {
 
 /// The operand formats of a pass: FWD activation and weight, BWD gradient and weight, GRAD
-/// activation and gradient.
-Operands operands_of(Pass pass, const Formats& formats);
+/// activation and gradient. Under [quantization] the unsigned integers of their codes.
+Operands operands_of(Pass pass, const TrainingSettings& training);
 
 /// Reads [mac] of a run file, with [mac.FWD], [mac.BWD], [mac.GRAD] and [[mac.layer]], into
-/// `config.mac` and `config.training.macs`. Later [[mac.layer]] entries go over earlier ones, and
-/// inherit from them. The network and [formats] must have been read. Returns the tables'
-/// accumulator_mantissa, which need the shapes of the layers to become formats.
+/// `config.mac` and `config.training.macs`; passes whose gradient stays fp32 get none. Later
+/// [[mac.layer]] entries go over earlier ones, and inherit from them. The network, [formats] and
+/// [quantization] must have been read. Returns the tables' accumulator_mantissa, which need the
+/// shapes of the layers to become formats.
 MantissaRules read_macs(const ConfigTable& table, RunConfig& config);
 
 /// [mac] and its tables as a run file has them: complete, without the operand formats; "" in fp32.

@@ -9,6 +9,7 @@
 
 #include "sim/experiment/mac_config.h"
 #include "sim/experiment/presets.h"
+#include "sim/experiment/quantization_config.h"
 
 namespace narrowmac {
 namespace fs = std::filesystem;
@@ -203,6 +204,7 @@ void read_formats(const ConfigTable& root, Formats& formats) {
 /// A MAC without subnormals must not be given any: one tensor feeds several passes and layers, so
 /// the format has to say it.
 void check_subnormals(const ConfigTable& root, const RunConfig& config) {
+  if (config.training.quantization) return;  // integers have none
   const Formats& formats = config.training.formats;
   const auto check = [&](const std::string& layer, Pass pass, std::string_view key,
                          const TensorFormat& format) {
@@ -270,6 +272,7 @@ RunConfig parse_run_config(const ConfigTable& root, const fs::path& path) {
   read_network_of(root, path, config);
   read_training(root, config.training);
   read_formats(root, config.training.formats);
+  config.training.quantization = read_quantization(root);
   MantissaRules rules;
   if (has_table(root, "mac")) rules = read_macs(root.table("mac"), config);
   check_subnormals(root, config);

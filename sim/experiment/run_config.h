@@ -37,8 +37,8 @@ struct RunConfig {
 };
 
 /// Reads a run file with `set` (KEY=VALUE each) applied in order. Relative paths are looked up
-/// beside the file first, then in the current folder. `mac = false` and `formats = false` stand for
-/// an absent table, so that
+/// beside the file first, then in the current folder. `mac = false`, `formats = false` and
+/// `quantization = false` stand for an absent table, so that
 /// --set and a sweep's point can remove one. Throws Error for anything that is wrong or unknown;
 /// layers that [[mac.layer]] names must exist.
 RunConfig read_run_config(const std::filesystem::path& path,

@@ -2,6 +2,7 @@
 #include <fmt/ranges.h>
 
 #include "sim/experiment/mac_config.h"
+#include "sim/experiment/quantization_config.h"
 #include "sim/experiment/run_config.h"
 
 namespace narrowmac {
@@ -55,7 +56,12 @@ std::string training_text(const TrainingSettings& training) {
       scale.dynamic ? "\"dynamic\"" : fmt::format("{}", scale.initial), training.shuffle);
 }
 
-std::string formats_text(const Formats& formats) {
+std::string formats_text(const TrainingSettings& training) {
+  const Formats& formats = training.formats;
+  if (training.quantization) {
+    return fmt::format("[formats]\nweight_update = {}\n\n{}", to_toml(formats.weight_update),
+                       to_toml(*training.quantization));
+  }
   return fmt::format("[formats]\nactivation = {}\nweight = {}\ngradient = {}\nweight_update = {}\n",
                      to_toml(formats.activation), to_toml(formats.weight),
                      to_toml(formats.gradient), to_toml(formats.weight_update));
@@ -64,7 +70,7 @@ std::string formats_text(const Formats& formats) {
 /// Everything after [network]: no names, no paths.
 std::string settings_text(const RunConfig& config) {
   const TrainingSettings& training = config.training;
-  std::string text = training_text(training) + "\n" + formats_text(training.formats) + "\n";
+  std::string text = training_text(training) + "\n" + formats_text(training) + "\n";
   if (config.mac) text += macs_to_toml(config) + "\n";
   text += to_toml(config.array) + "\n";
   return text +

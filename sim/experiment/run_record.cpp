@@ -38,6 +38,18 @@ const std::vector<std::string> kLayerColumns = {"layer",
                                                 "vrr_predicted",
                                                 "mantissa_predicted"};
 
+/// Quantised gradients come last.
+std::vector<std::string> with_gradient(std::vector<std::string> columns) {
+  columns.insert(columns.end(), gradient_columns().begin(), gradient_columns().end());
+  return columns;
+}
+
+std::vector<std::string> layer_columns() {
+  std::vector<std::string> columns = with_gradient(kLayerColumns);
+  columns.emplace_back("transform_macs");
+  return columns;
+}
+
 /// The text without its header line.
 std::string rows_of(const CsvWriter& csv) { return csv.text().substr(csv.text().find('\n') + 1); }
 
@@ -143,7 +155,7 @@ class WorkWeightedRates {
   double full_swamped_ = 0, partial_swamped_ = 0, overflowed_ = 0, underflowed_ = 0;
 };
 
-void add_counts(GemmStatistics& total, const GemmStatistics& statistics) {
+void pool_counts(GemmStatistics& total, const GemmStatistics& statistics) {
   total.steps += statistics.steps;
   total.full_swamped += statistics.full_swamped;
   total.partial_swamped += statistics.partial_swamped;
@@ -155,9 +167,12 @@ void add_counts(GemmStatistics& total, const GemmStatistics& statistics) {
 
 }  // namespace
 
-void ObservedPass::add(const GemmStatistics& statistics) {
+void ObservedPass::add(const GemmObservation& observation) {
+  if (observation.gradient) gradient.add(*observation.gradient);
+  const GemmStatistics& statistics = observation.statistics;
+  if (statistics.products == 0) return;  // in fp32
   ++gemms;
-  add_counts(counts, statistics);
+  pool_counts(counts, statistics);
   if (const auto vrr = statistics.vrr(); vrr && std::isfinite(*vrr)) {
     vrr_sum += *vrr;
     ++vrr_count;
@@ -173,7 +188,7 @@ std::optional<double> ObservedPass::nmse() const { return mean(nmse_sum, nmse_co
 
 RunRecord::RunRecord()
     : steps_(CsvWriter(kStepColumns).text()),
-      observations_(CsvWriter(kObservationColumns).text()) {}
+      observations_(CsvWriter(with_gradient(kObservationColumns)).text()) {}
 
 void RunRecord::add(const StepReport& step) {
   CsvWriter csv(kStepColumns);
@@ -200,12 +215,13 @@ std::optional<double> RunRecord::last_epoch_loss() const {
 }
 
 void RunRecord::add(const std::vector<GemmObservation>& observations) {
-  CsvWriter csv(kObservationColumns);
+  CsvWriter csv(with_gradient(kObservationColumns));
   for (const GemmObservation& observation : observations) {
     const GemmStatistics& statistics = observation.statistics;
-    observed_[{observation.layer, observation.pass}].add(statistics);
+    observed_[{observation.layer, observation.pass}].add(observation);
     csv << observation.step << observation.layer << to_string(observation.pass);
     write_rates(csv, statistics) << statistics.vrr() << statistics.nmse();
+    write_gradient(csv, observation.gradient);
     csv.end_row();
   }
   observations_ += rows_of(csv);
@@ -213,7 +229,7 @@ void RunRecord::add(const std::vector<GemmObservation>& observations) {
 
 std::string RunRecord::layers_csv(const Work& work, const MacAssignment& macs,
                                   const ArrayDesign& array) const {
-  CsvWriter csv(kLayerColumns);
+  CsvWriter csv(layer_columns());
   for (const auto& entry : work) {
     for (const Pass pass : kPasses) {
       const LayerWork& done = entry.second[static_cast<std::size_t>(pass)];
@@ -233,6 +249,12 @@ std::string RunRecord::layers_csv(const Work& work, const MacAssignment& macs,
       write_rates(csv, observed.counts) << observed.vrr() << observed.nmse();
       write_theory(csv, macs.find(entry.first, pass), array, done.shape.k,
                    observed.counts.nonzero_ratio().value_or(1));
+      write_gradient(csv, observed.gradient);
+      if (done.transform_macs > 0) {
+        csv << done.transform_macs;
+      } else {
+        csv << "";
+      }
       csv.end_row();
     }
   }
@@ -242,14 +264,15 @@ std::string RunRecord::layers_csv(const Work& work, const MacAssignment& macs,
 Json::Object RunRecord::results(const Work& work) const {
   Json::Object passes;
   WorkWeightedRates total;
-  std::int64_t macs = 0;
+  std::int64_t macs = 0, transform_macs = 0;
   for (const Pass pass : kPasses) {
     WorkWeightedRates rates;
-    std::int64_t pass_macs = 0, gemms = 0, vrrs = 0, nmses = 0;
-    double vrr = 0, nmse = 0;
+    std::int64_t pass_macs = 0, gemms = 0, vrrs = 0, nmses = 0, gradients = 0;
+    double vrr = 0, nmse = 0, gradient = 0;
     for (const auto& entry : work) {
       const std::int64_t layer_macs = entry.second[static_cast<std::size_t>(pass)].macs;
       pass_macs += layer_macs;
+      transform_macs += entry.second[static_cast<std::size_t>(pass)].transform_macs;
       const auto found = observed_.find({entry.first, pass});
       if (found == observed_.end()) continue;
       rates.add(found->second.counts, layer_macs);
@@ -257,15 +280,17 @@ Json::Object RunRecord::results(const Work& work) const {
       gemms += found->second.gemms;
       if (const auto value = found->second.vrr()) vrr += *value, ++vrrs;
       if (const auto value = found->second.nmse()) nmse += *value, ++nmses;
+      if (const auto value = found->second.gradient.nmse()) gradient += *value, ++gradients;
     }
     Json::Object object = {{"macs", pass_macs}, {"observed_gemms", gemms}};
     for (auto& member : rates.json()) object.push_back(std::move(member));
     object.emplace_back("vrr", mean(vrr, vrrs));
     object.emplace_back("nmse", mean(nmse, nmses));
+    object.emplace_back("gradient_nmse", mean(gradient, gradients));
     passes.emplace_back(std::string(to_string(pass)), std::move(object));
     macs += pass_macs;
   }
-  Json::Object results = {{"macs", macs}};
+  Json::Object results = {{"macs", macs}, {"transform_macs", transform_macs}};
   for (auto& member : total.json()) results.push_back(std::move(member));
   results.emplace_back("passes", std::move(passes));
   return results;
@@ -289,19 +314,13 @@ Json RunRecord::to_json() const {
                                     {"vrr_sum", pass.vrr_sum},
                                     {"vrr_count", pass.vrr_count},
                                     {"nmse_sum", pass.nmse_sum},
-                                    {"nmse_count", pass.nmse_count}});
+                                    {"nmse_count", pass.nmse_count},
+                                    {"gradient", pass.gradient.to_json()}});
   }
   return observed;
 }
 
 namespace {
-
-Pass parse_pass(const std::string& text) {
-  for (const Pass pass : kPasses) {
-    if (text == to_string(pass)) return pass;
-  }
-  throw Error(fmt::format("found the pass \"{}\"; accepted: FWD, BWD, GRAD", text));
-}
 
 ObservedPass parse_observed(const Json& json) {
   ObservedPass pass;
@@ -318,6 +337,9 @@ ObservedPass parse_observed(const Json& json) {
   pass.vrr_count = json.at("vrr_count").integer();
   pass.nmse_sum = json.at("nmse_sum").number();
   pass.nmse_count = json.at("nmse_count").integer();
+  if (const Json* const gradient = json.find("gradient")) {
+    pass.gradient = ObservedGradient::from_json(*gradient);
+  }
   return pass;
 }
 
@@ -346,51 +368,6 @@ RunRecord RunRecord::restore(const Json& state, const std::string& steps_csv,
         fmt::format("steps.csv: found {} steps; the checkpoint was made after {}", rows, step));
   }
   return record;
-}
-
-Json work_to_json(const RunRecord::Work& work) {
-  Json::Array array;
-  for (const auto& entry : work) {
-    for (const Pass pass : kPasses) {
-      const LayerWork& done = entry.second[static_cast<std::size_t>(pass)];
-      array.push_back(Json::Object{{"layer", entry.first},
-                                   {"pass", to_string(pass)},
-                                   {"m", done.shape.m},
-                                   {"n", done.shape.n},
-                                   {"k", done.shape.k},
-                                   {"on_array", done.on_array},
-                                   {"gemms", done.gemms},
-                                   {"macs", done.macs},
-                                   {"cycles", to_json(done.cycles)},
-                                   {"stalls", to_json(done.stalls)},
-                                   {"utilization_sum", done.utilization_sum},
-                                   {"traffic", to_json(done.traffic)},
-                                   {"seconds", done.seconds}});
-    }
-  }
-  return array;
-}
-
-RunRecord::Work work_from_json(const Json& json) {
-  RunRecord::Work work;
-  for (const Json& entry : json.array()) {
-    const std::string& layer = entry.at("layer").string();
-    if (work.empty() || work.back().first != layer) {
-      work.emplace_back(layer, std::array<LayerWork, 3>{});
-    }
-    LayerWork& done =
-        work.back().second[static_cast<std::size_t>(parse_pass(entry.at("pass").string()))];
-    done.shape = {entry.at("m").integer(), entry.at("n").integer(), entry.at("k").integer()};
-    done.on_array = entry.at("on_array").boolean();
-    done.gemms = entry.at("gemms").integer();
-    done.macs = entry.at("macs").integer();
-    done.cycles = cycles_from_json(entry.at("cycles"));
-    done.stalls = stalls_from_json(entry.at("stalls"));
-    done.utilization_sum = entry.at("utilization_sum").number();
-    done.traffic = traffic_from_json(entry.at("traffic"));
-    done.seconds = entry.at("seconds").number();
-  }
-  return work;
 }
 
 }  // namespace narrowmac

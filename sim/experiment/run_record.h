@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "models/design/array_design.h"
+#include "sim/experiment/gradient_record.h"
 #include "sim/experiment/json.h"
 #include "sim/training/trainer.h"
 
@@ -21,8 +22,9 @@ struct ObservedPass {
   GemmStatistics counts;  ///< the counts only; the moments stay empty
   double vrr_sum = 0, nmse_sum = 0;
   std::int64_t vrr_count = 0, nmse_count = 0;
+  ObservedGradient gradient;
 
-  void add(const GemmStatistics& statistics);
+  void add(const GemmObservation& observation);
   [[nodiscard]] std::optional<double> vrr() const;
   [[nodiscard]] std::optional<double> nmse() const;
 };
@@ -67,6 +69,9 @@ class RunRecord {
   std::int64_t losses_ = 0;
   bool finite_ = true;
 };
+
+/// The pass of that name. Throws Error.
+Pass parse_pass(const std::string& text);
 
 /// The trainer's work as a checkpoint keeps it, and back.
 Json work_to_json(const RunRecord::Work& work);

@@ -210,6 +210,8 @@ std::vector<std::string> result_columns() {
     for (const Pass pass : kPasses)
       columns.push_back(fmt::format("{}_{}", metric, to_string(pass)));
   }
+  columns.emplace_back("gradient_nmse_BWD");
+  columns.emplace_back("gradient_nmse_GRAD");
   columns.emplace_back("cycles");
   for (const char* cost : kCosts) columns.emplace_back(cost);
   columns.emplace_back("seconds");
@@ -233,6 +235,10 @@ void write_results(CsvWriter& csv, const SweepPointReport& point) {
     for (const Pass pass : kPasses) {
       csv << results.at("passes").at(to_string(pass)).at(metric).optional_number();
     }
+  }
+  for (const Pass pass : {Pass::Backward, Pass::Gradient}) {  // earlier versions have none
+    const Json* const nmse = results.at("passes").at(to_string(pass)).find("gradient_nmse");
+    csv << (nmse != nullptr ? nmse->optional_number() : std::nullopt);
   }
   csv << summary.at("hardware").at("cycles").integer();
   // Runs of earlier versions have no costs.

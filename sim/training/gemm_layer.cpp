@@ -6,6 +6,7 @@
 #include "sim/training/elementwise.h"
 #include "sim/training/layer.h"
 #include "sim/training/parallel.h"
+#include "sim/training/quantised_operands.h"
 #include "sim/training/vector_loops.h"
 
 namespace narrowmac {
@@ -59,7 +60,13 @@ class GemmLayer : public Layer {
   OperandView rows_of(const float* x, const Run& run) const;
   OperandView backward_rows_of(const float* dy, const Run& run) const;
   void check_finite(const MacDesign& mac, const OperandView& view, const Run& run) const;
-  void execute(Pass pass, const OperandView& a, const OperandView& b, float* out, const Run& run);
+  void execute(Pass pass, const OperandView& a, const OperandView& b, const OutputView& out,
+               const Run& run);
+  void execute(Pass pass, const OperandView& a, const OperandView& b, float* out, const Run& run) {
+    execute(pass, a, b, OutputView::of(out, b.columns()), run);
+  }
+  void backward_quantised(Activation& input, const Activation& output, float* input_gradient,
+                          const Run& run);
 
   LayerShape shape_;
   std::int64_t number_;
@@ -68,6 +75,7 @@ class GemmLayer : public Layer {
   Parameter weight_, bias_;
   AlignedBuffer weight_codes_, transposed_weights_, gradient_codes_;
   Operand weights_;
+  std::optional<QuantisedOperands> quantised_;
   std::vector<double> bias_sums_;  ///< images x channels
 };
 
@@ -86,6 +94,7 @@ GemmLayer::GemmLayer(const LayerShape& shape, std::int64_t number, Host& host)
   if (layer.bias) {
     bias_ = Parameter(layer.name + ".bias", {layer.channels}, Parameter::Layout::Plain, 0.0F);
   }
+  if (host.settings.quantization) quantised_.emplace(shape, host);
   host.work.emplace_back(layer.name, std::array<LayerWork, 3>{});
 }
 
@@ -261,22 +270,24 @@ void GemmLayer::check_finite(const MacDesign& mac, const OperandView& view, cons
   if (!all_finite(view.float_data(), size)) throw NotFinite();
 }
 
-void GemmLayer::execute(Pass pass, const OperandView& a, const OperandView& b, float* out,
-                        const Run& run) {
+void GemmLayer::execute(Pass pass, const OperandView& a, const OperandView& b,
+                        const OutputView& out, const Run& run) {
   const TrainingSettings& settings = host_.settings;
   GemmRequest request;
   request.layer = shape_.layer.name;
   request.pass = pass;
   request.a = a;
   request.b = b;
-  request.out = OutputView::of(out, b.columns());
+  request.out = out;
   request.mac = settings.macs.find(request.layer, pass);
   request.seed = settings.seed;
   request.gemm_number = run_number(run.position, number_, use_of(pass));
   double statistics_seconds = 0;
   if (request.mac != nullptr) {
-    check_finite(*request.mac, a, run);
-    check_finite(*request.mac, b, run);
+    if (!quantised_) {  // codes are finite
+      check_finite(*request.mac, a, run);
+      check_finite(*request.mac, b, run);
+    }
     if (run.observe) {
       request.observe =
           Observation{pass == Pass::Gradient ? 0 : settings.sample_rows, &statistics_seconds};
@@ -298,15 +309,24 @@ void GemmLayer::execute(Pass pass, const OperandView& a, const OperandView& b, f
   work.traffic += result.traffic;
   work.seconds += elapsed.count() - statistics_seconds;
   if (request.observe) host_.seconds["statistics"] += statistics_seconds;
-  if (request.observe && result.statistics) {
-    host_.observations.push_back({run.position.step + 1, request.layer, pass, *result.statistics});
+  GemmObservation observation{run.position.step + 1, request.layer, pass, {}, {}};
+  if (request.observe && result.statistics) observation.statistics = *result.statistics;
+  if (quantised_ && pass != Pass::Forward) {
+    observation.gradient = quantised_->noise(pass);
+    if (pass == Pass::Backward) work.transform_macs += quantised_->transform_macs();
+  }
+  if ((request.observe && result.statistics) || observation.gradient) {
+    host_.observations.push_back(std::move(observation));
   }
 }
 
 void GemmLayer::forward(std::span<Activation* const> inputs, Activation& output, const Run& run) {
   host_.finish_images(run);
-  const Operand x = input_operand(*inputs[0], run);
-  if (run.position.batch == 0) {  // an evaluation rounds the weights once
+  const Operand x = quantised_ ? Operand{quantised_->input(*inputs[0], run), 1.0}
+                               : input_operand(*inputs[0], run);
+  if (run.position.batch == 0 && quantised_) {  // an evaluation rounds the weights once
+    weights_ = {quantised_->weights(weight_.value, run), 1.0};
+  } else if (run.position.batch == 0) {
     const std::uint64_t number = run_number(run.position, number_, RandomUse::WeightTensor);
     weights_ = round(weight_.value.data(), weight_.value.size(), host_.settings.formats.weight,
                      weight_codes_, number, run)
@@ -316,8 +336,12 @@ void GemmLayer::forward(std::span<Activation* const> inputs, Activation& output,
   const std::int64_t length = weight_.value.size() / out;
   execute(Pass::Forward, rows_of(x.data, run), OperandView::dense(weights_.data, length, out, out),
           output.value, run);
-  scale_images(output.value, output.shape, x.scale * weights_.scale,
-               shape_.layer.bias ? bias_.value.data() : nullptr);
+  const float* bias = shape_.layer.bias ? bias_.value.data() : nullptr;
+  if (quantised_) {
+    quantised_->finish_forward(output.value, bias);
+  } else {
+    scale_images(output.value, output.shape, x.scale * weights_.scale, bias);
+  }
 }
 
 void GemmLayer::backward(std::span<Activation* const> inputs, const Activation& output,
@@ -325,6 +349,10 @@ void GemmLayer::backward(std::span<Activation* const> inputs, const Activation& 
   const std::int64_t out = shape_.layer.channels;
   const std::int64_t rows = run.images * output.shape.height * output.shape.width;
   if (shape_.layer.bias) add_bias_sums(output, run);
+  if (quantised_) {
+    backward_quantised(*inputs[0], output, input_gradients[0], run);
+    return;
+  }
   const Operand dy = gradient_operand(output, run);
   if (shape_.layer.bias) finish_bias_gradient(run);
   const Operand x = input_operand(*inputs[0], run);
@@ -337,6 +365,23 @@ void GemmLayer::backward(std::span<Activation* const> inputs, const Activation& 
   execute(Pass::Backward, backward_rows_of(dy.data, run), backward_weights(run), input_gradients[0],
           run);
   scale_images(input_gradients[0], shape_.inputs.front(), dy.scale * weights_.scale, nullptr);
+}
+
+void GemmLayer::backward_quantised(Activation& input, const Activation& output,
+                                   float* input_gradient, const Run& run) {
+  const std::int64_t out = shape_.layer.channels;
+  const std::int64_t rows = run.images * output.shape.height * output.shape.width;
+  const QuantisedOperands::Gradients dy =
+      quantised_->gradients(output, number_, input_gradient != nullptr, run);
+  if (shape_.layer.bias) finish_bias_gradient(run);
+  execute(Pass::Gradient, rows_of(quantised_->input(input, run), run).transposed(),
+          OperandView::dense(dy.for_weights, rows, out, out),
+          quantised_->weight_gradient_sums(weight_), run);
+  quantised_->finish_weight_gradient(input, run, weight_);
+  if (input_gradient == nullptr) return;
+  execute(Pass::Backward, backward_rows_of(dy.for_input, run), backward_weights(run),
+          input_gradient, run);
+  quantised_->finish_input_gradient(input_gradient, run);
 }
 
 }  // namespace

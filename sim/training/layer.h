@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <exception>
@@ -9,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "models/quantizers/gradient_kernel.h"
 #include "models/workload/network.h"
 #include "sim/training/buffer.h"
 #include "sim/training/image_pipeline.h"
@@ -42,6 +44,8 @@ struct Host {
   std::vector<std::pair<std::string, std::array<LayerWork, 3>>> work;
   bool gradient_overflowed = false;  ///< since the step began; the loss scale was too large
   ImagePipeline images;              ///< what is still to be done for each image
+  /// Of quantised training: the gradient's codes for GRAD and BWD of the layer at work.
+  std::array<AlignedBuffer, 2> gradient_codes = {};
 
   /// Runs the pipeline: before anything looks at a whole batch.
   void finish_images(const Run& run) {
@@ -87,6 +91,10 @@ struct Activation {
   std::shared_ptr<AlignedBuffer> gradient_storage;  ///< shared by both inputs of an addition
   AlignedBuffer codes;
   Operand operand;  ///< data is null until a GEMM of this batch wants it or the graph rounds it
+  // Of quantised training:
+  std::vector<Extrema> extrema;   ///< of each image
+  AffineRow coding;               ///< what `codes` stand for
+  std::vector<double> code_sums;  ///< of the images; empty until somebody wants them
 };
 
 /// Something that is trained. Stored in the layout that the GEMMs want, known outside in PyTorch's.

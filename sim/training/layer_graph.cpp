@@ -6,6 +6,7 @@
 
 #include "models/quantizers/block_quantizer.h"
 #include "sim/training/pooling.h"
+#include "sim/training/quantised_operands.h"
 #include "sim/training/vector_loops.h"
 
 namespace narrowmac {
@@ -97,8 +98,14 @@ const float* LayerGraph::forward(const Run& run) {
 
 void LayerGraph::round_images(Activation& activation, const Run& run) {
   const TensorFormat& format = host_.settings.formats.activation;
-  if (!activation.read_by_gemm || !BlockQuantizer::supports(format)) return;
+  if (!activation.read_by_gemm) return;
   const std::int64_t size = activation.shape.size();
+  if (host_.settings.quantization) {
+    activation.extrema.resize(static_cast<std::size_t>(run.images));
+    find_image_extrema(host_.images, activation.value, size, activation.extrema);
+    return;
+  }
+  if (!BlockQuantizer::supports(format)) return;
   if (activation.codes.size() == 0) activation.codes = AlignedBuffer(capacity_ * size);
   activation.operand = {activation.codes.data(), 1.0};
   const std::uint64_t number =

@@ -37,7 +37,8 @@ class LayerGraph {
   };
   void connect(const std::vector<LayerShape>& shapes);
   void allocate(std::int64_t capacity);
-  /// Adds the rounding of an activation that GEMMs read to the pipeline, if it can be done there.
+  /// Adds the rounding of an activation that GEMMs read to the pipeline, or as much of it as can be
+  /// done there.
   void round_images(Activation& activation, const Run& run);
   void backward_node(std::size_t node, const Run& run);
   /// Where the first part of a gradient goes.

@@ -16,6 +16,7 @@ enum class RandomUse : std::uint64_t {
   Forward = 0,
   Backward = 1,
   Gradient = 2,
+  WeightGradientTensor = 3,  ///< the gradient, quantised once more for GRAD
   ActivationTensor = 4,
   WeightTensor = 5,
   GradientTensor = 6,

@@ -9,6 +9,7 @@
 
 #include "models/design/gemm_shape.h"
 #include "models/design/mac_design.h"
+#include "models/quantizers/gradient_quantizer.h"
 #include "models/quantizers/tensor_quantizer.h"
 #include "sim/training/dataset.h"
 
@@ -39,6 +40,21 @@ struct Formats {
   TensorFormat weight_update;  ///< master weights after each update; fp32 by default
 };
 
+/// Fully quantised training (Chen et al., NeurIPS 2020): operands are integer codes, scales and
+/// zero points are corrected outside the array. Activations have the batch's least and greatest
+/// value at the ends of their codes, weights a code that is zero; both are rounded to nearest even.
+/// The gradient is quantised twice, independently.
+struct Quantization {
+  int activation_bits = 8;
+  int weight_bits = 8;
+  std::optional<GradientScheme> gradient;  ///< for BWD. None: gradients stay fp32, BWD and GRAD are
+                                           ///< computed outside the array
+  int gradient_bits = 8;
+  int weight_gradient_bits = 8;                      ///< for GRAD, per tensor
+  CodeRounding rounding = CodeRounding::Stochastic;  ///< of gradients
+  friend bool operator==(const Quantization&, const Quantization&) = default;
+};
+
 /// Which MAC computes a layer's pass. No value: fp32 through OpenBLAS.
 class MacAssignment {
  public:
@@ -55,6 +71,10 @@ class MacAssignment {
       return &*it->second[index];
     }
     return passes_[index] ? &*passes_[index] : nullptr;
+  }
+  /// Everything is computed in fp32.
+  [[nodiscard]] bool empty() const {
+    return layers_.empty() && !passes_[0] && !passes_[1] && !passes_[2];
   }
   [[nodiscard]] const std::map<std::string, std::array<std::optional<MacDesign>, 3>>& layers()
       const {
@@ -79,6 +99,7 @@ struct TrainingSettings {
   bool shuffle = true;
   Normalisation normalisation;
   Formats formats;
+  std::optional<Quantization> quantization;  ///< instead of the first three formats
   MacAssignment macs;
   /// Statistics of one training GEMM in `sample` of each layer and pass (0: none): step s is
   /// observed if s % sample == 0. FWD and BWD look at `sample_rows` rows, GRAD at all outputs.

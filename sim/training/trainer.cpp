@@ -52,7 +52,7 @@ class Trainer::Implementation {
                  const Dataset& train, Accelerator& accelerator)
       : settings_(settings),
         train_(train),
-        host_{settings_, accelerator, {}, {}, {}, false, {}},
+        host_{settings_, accelerator, {}, {}, {}, false, {}, {}},
         evaluation_batch_(std::max(settings.batch, kSmallestEvaluationBatch)),
         graph_(checked_shapes(network, settings, train), train.shape, evaluation_batch_, host_) {
     state_.loss_scale = settings.loss_scale.initial;

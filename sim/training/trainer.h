@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -45,12 +46,29 @@ struct Evaluation {
   std::int64_t images = 0;
 };
 
+/// What quantising a gradient lost, in the units of the gradient as it was quantised (loss scale
+/// included).
+struct GradientNoise {
+  double variance = 0;  ///< ||Q(G) - G||_F^2 of the codes that the GEMM got
+  double bound = 0;     ///< of the variance
+  double bias = 0;      ///< sum of Q(G) - G over its elements, in standard errors
+  double squares = 0;   ///< ||G||_F^2
+  /// BWD only: the same gradient quantised by each scheme at the same width, and how much row
+  /// ranges differ (largest over smallest that is not zero).
+  struct Comparison {
+    std::array<double, 3> variance{};  ///< by GradientScheme
+    double row_range_ratio = 1;
+  };
+  std::optional<Comparison> comparison;
+};
+
 /// What one observed GEMM of a layer and pass lost.
 struct GemmObservation {
   std::int64_t step = 0;  ///< as in StepReport: 1 for the first
   std::string layer;
   Pass pass = Pass::Forward;
-  GemmStatistics statistics;
+  GemmStatistics statistics;              ///< empty in fp32
+  std::optional<GradientNoise> gradient;  ///< BWD and GRAD of a quantised gradient
 };
 
 /// Work and time of a layer's pass, summed over the training steps so far.
@@ -60,6 +78,7 @@ struct LayerWork {
   bool on_array = false;
   std::int64_t gemms = 0;
   std::int64_t macs = 0;
+  std::int64_t transform_macs = 0;  ///< of BHQ's transform and its inverse, outside the array
   CycleParts cycles;
   StallCauses stalls;
   double utilization_sum = 0;  ///< over GEMMs
