@@ -7,6 +7,21 @@ namespace {
 
 constexpr std::array kVarianceKeys = {"variance_ptq", "variance_psq", "variance_bhq"};
 
+void write_means(CsvWriter& csv, const ObservedGradient& observed) {
+  if (observed.count == 0) {
+    for (std::size_t i = 0; i < gradient_columns().size(); ++i) csv << "";
+    return;
+  }
+  const auto count = static_cast<double>(observed.count);
+  const GradientNoise& sum = observed.sum;
+  csv << sum.variance / count << sum.bound / count << sum.bias / std::sqrt(count)
+      << observed.nmse();
+  for (std::size_t i = 0; i < kVarianceKeys.size(); ++i) {
+    csv << (sum.comparison ? std::optional(sum.comparison->variance[i] / count) : std::nullopt);
+  }
+  csv << (sum.comparison ? std::optional(sum.comparison->row_range_ratio / count) : std::nullopt);
+}
+
 }  // namespace
 
 void ObservedGradient::add(const GradientNoise& noise) {
@@ -70,25 +85,19 @@ const std::vector<std::string>& gradient_columns() {
   return columns;
 }
 
-void write_gradient(CsvWriter& csv, const ObservedGradient& observed) {
-  if (observed.count == 0) {
-    for (std::size_t i = 0; i < gradient_columns().size(); ++i) csv << "";
-    return;
-  }
-  const auto count = static_cast<double>(observed.count);
-  const GradientNoise& sum = observed.sum;
-  csv << sum.variance / count << sum.bound / count << sum.bias / std::sqrt(count)
-      << observed.nmse();
-  for (std::size_t i = 0; i < kVarianceKeys.size(); ++i) {
-    csv << (sum.comparison ? std::optional(sum.comparison->variance[i] / count) : std::nullopt);
-  }
-  csv << (sum.comparison ? std::optional(sum.comparison->row_range_ratio / count) : std::nullopt);
-}
-
 void write_gradient(CsvWriter& csv, const std::optional<GradientNoise>& noise) {
   ObservedGradient one;
   if (noise) one.add(*noise);
-  write_gradient(csv, one);
+  write_means(csv, one);
+}
+
+void write_gradient(CsvWriter& csv, const ObservedGradient& observed, std::int64_t transform_macs) {
+  write_means(csv, observed);
+  if (transform_macs > 0) {
+    csv << transform_macs;
+  } else {
+    csv << "";
+  }
 }
 
 }  // namespace narrowmac

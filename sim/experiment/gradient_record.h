@@ -29,7 +29,8 @@ struct ObservedGradient {
 const std::vector<std::string>& gradient_columns();
 /// One observation; empty fields without one.
 void write_gradient(CsvWriter& csv, const std::optional<GradientNoise>& noise);
-/// Means over the observations, the bias in standard errors of all of them together.
-void write_gradient(CsvWriter& csv, const ObservedGradient& observed);
+/// Means over the observations, the bias in standard errors of all of them together; then the MACs
+/// of BHQ's transform, if there were any.
+void write_gradient(CsvWriter& csv, const ObservedGradient& observed, std::int64_t transform_macs);
 
 }  // namespace narrowmac

@@ -72,6 +72,7 @@ Session::Session(const RunConfig& config, const Dataset& train, RunDirectory& di
       checkpoint_seconds_(options.checkpoint_seconds),
       accelerator_(make_accelerator(config.array)),
       trainer_(config.network, config.training, train, *accelerator_),
+      record_(config.training.quantization && config.training.quantization->gradient),
       progress_(options.quiet) {
   if (auto checkpoint = directory_.load()) {
     trainer_.restore(checkpoint->tensors, checkpoint->state);

@@ -38,15 +38,17 @@ const std::vector<std::string> kLayerColumns = {"layer",
                                                 "vrr_predicted",
                                                 "mantissa_predicted"};
 
-/// Quantised gradients come last.
-std::vector<std::string> with_gradient(std::vector<std::string> columns) {
-  columns.insert(columns.end(), gradient_columns().begin(), gradient_columns().end());
+/// Quantised gradients come last, and only in runs that have them.
+std::vector<std::string> with_gradient(std::vector<std::string> columns, bool quantised) {
+  if (quantised) {
+    columns.insert(columns.end(), gradient_columns().begin(), gradient_columns().end());
+  }
   return columns;
 }
 
-std::vector<std::string> layer_columns() {
-  std::vector<std::string> columns = with_gradient(kLayerColumns);
-  columns.emplace_back("transform_macs");
+std::vector<std::string> layer_columns(bool quantised) {
+  std::vector<std::string> columns = with_gradient(kLayerColumns, quantised);
+  if (quantised) columns.emplace_back("transform_macs");
   return columns;
 }
 
@@ -186,9 +188,10 @@ void ObservedPass::add(const GemmObservation& observation) {
 std::optional<double> ObservedPass::vrr() const { return mean(vrr_sum, vrr_count); }
 std::optional<double> ObservedPass::nmse() const { return mean(nmse_sum, nmse_count); }
 
-RunRecord::RunRecord()
-    : steps_(CsvWriter(kStepColumns).text()),
-      observations_(CsvWriter(with_gradient(kObservationColumns)).text()) {}
+RunRecord::RunRecord(bool quantised_gradients)
+    : quantised_(quantised_gradients),
+      steps_(CsvWriter(kStepColumns).text()),
+      observations_(CsvWriter(with_gradient(kObservationColumns, quantised_)).text()) {}
 
 void RunRecord::add(const StepReport& step) {
   CsvWriter csv(kStepColumns);
@@ -215,13 +218,13 @@ std::optional<double> RunRecord::last_epoch_loss() const {
 }
 
 void RunRecord::add(const std::vector<GemmObservation>& observations) {
-  CsvWriter csv(with_gradient(kObservationColumns));
+  CsvWriter csv(with_gradient(kObservationColumns, quantised_));
   for (const GemmObservation& observation : observations) {
     const GemmStatistics& statistics = observation.statistics;
     observed_[{observation.layer, observation.pass}].add(observation);
     csv << observation.step << observation.layer << to_string(observation.pass);
     write_rates(csv, statistics) << statistics.vrr() << statistics.nmse();
-    write_gradient(csv, observation.gradient);
+    if (quantised_) write_gradient(csv, observation.gradient);
     csv.end_row();
   }
   observations_ += rows_of(csv);
@@ -229,7 +232,7 @@ void RunRecord::add(const std::vector<GemmObservation>& observations) {
 
 std::string RunRecord::layers_csv(const Work& work, const MacAssignment& macs,
                                   const ArrayDesign& array) const {
-  CsvWriter csv(layer_columns());
+  CsvWriter csv(layer_columns(quantised_));
   for (const auto& entry : work) {
     for (const Pass pass : kPasses) {
       const LayerWork& done = entry.second[static_cast<std::size_t>(pass)];
@@ -249,12 +252,7 @@ std::string RunRecord::layers_csv(const Work& work, const MacAssignment& macs,
       write_rates(csv, observed.counts) << observed.vrr() << observed.nmse();
       write_theory(csv, macs.find(entry.first, pass), array, done.shape.k,
                    observed.counts.nonzero_ratio().value_or(1));
-      write_gradient(csv, observed.gradient);
-      if (done.transform_macs > 0) {
-        csv << done.transform_macs;
-      } else {
-        csv << "";
-      }
+      if (quantised_) write_gradient(csv, observed.gradient, done.transform_macs);
       csv.end_row();
     }
   }
@@ -347,7 +345,7 @@ ObservedPass parse_observed(const Json& json) {
 
 RunRecord RunRecord::restore(const Json& state, const std::string& steps_csv,
                              const std::string& observations_csv, std::int64_t step) {
-  RunRecord record;
+  RunRecord record(observations_csv.find(gradient_columns().front()) != std::string::npos);
   record.steps_ = cut_after(steps_csv, step);
   record.observations_ = cut_after(observations_csv, step);
   for (const Json& json : state.array()) {

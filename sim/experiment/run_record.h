@@ -35,7 +35,8 @@ class RunRecord {
  public:
   using Work = std::vector<std::pair<std::string, std::array<LayerWork, 3>>>;
 
-  RunRecord();
+  /// `quantised_gradients`: the tables have columns for what quantising them lost.
+  explicit RunRecord(bool quantised_gradients = false);
   void add(const StepReport& step);
   void add(const std::vector<GemmObservation>& observations);
 
@@ -62,6 +63,7 @@ class RunRecord {
  private:
   void add_loss(std::int64_t epoch, std::optional<double> loss);
 
+  bool quantised_;
   std::string steps_, observations_;
   std::map<std::pair<std::string, Pass>, ObservedPass> observed_;
   std::int64_t epoch_ = 0;  ///< the one the two sums are about

@@ -152,6 +152,78 @@ TEST_F(RunConfigFile, TheFp32RunComesBackWithoutMac) {
   EXPECT_EQ(run_hash(read_run_config(folder_.write("resolved.toml", text))), run_hash(config));
 }
 
+const std::vector<std::string> kQuantised = {"formats=false", "quantization.gradient=psq",
+                                             "quantization.activation_bits=7",
+                                             "quantization.gradient_bits=4"};
+
+std::vector<std::string> quantised_with(const std::vector<std::string>& more) {
+  std::vector<std::string> set = kQuantised;
+  set.insert(set.end(), more.begin(), more.end());
+  return set;
+}
+
+TEST_F(RunConfigFile, QuantizationMakesOperandsTheUnsignedIntegersOfTheirCodes) {
+  const RunConfig config = read(kRun, kQuantised);
+  const auto text = [&](Pass pass) { return describe(*config.training.macs.find("fc1", pass)); };
+  EXPECT_TRUE(text(Pass::Forward).starts_with("ufx7.0 x ufx8.0 -> e6m9")) << text(Pass::Forward);
+  EXPECT_TRUE(text(Pass::Backward).starts_with("ufx4.0 x ufx8.0 -> e6m9")) << text(Pass::Backward);
+  EXPECT_TRUE(text(Pass::Gradient).starts_with("ufx7.0 x ufx8.0 -> e6m9")) << text(Pass::Gradient);
+}
+
+TEST_F(RunConfigFile, GradientsThatAreNotQuantisedAreMultipliedInFp32) {
+  const RunConfig config = read(kRun, {"formats=false", "quantization.gradient=none"});
+  EXPECT_NE(config.training.macs.find("fc1", Pass::Forward), nullptr);
+  EXPECT_EQ(config.training.macs.find("fc1", Pass::Backward), nullptr);
+  EXPECT_EQ(config.training.macs.find("fc1", Pass::Gradient), nullptr);
+}
+
+TEST_F(RunConfigFile, QuantizationComesBackFromTheResolvedFile) {
+  for (const std::vector<std::string>& set :
+       {kQuantised, quantised_with({"mac=false", "quantization.rounding=nearest"}),
+        std::vector<std::string>{"formats=false", "quantization.gradient=none"},
+        quantised_with({"mac.BWD.accumulator=e6m7", "formats={weight_update=\"bf16\"}"})}) {
+    const RunConfig config = read(kRun, set);
+    const std::string text = to_toml(config, "tiny.toml");
+    const RunConfig back = read_run_config(folder_.write("resolved.toml", text));
+    EXPECT_EQ(back.training.quantization, config.training.quantization);
+    EXPECT_EQ(to_toml(back, "tiny.toml"), text);
+    EXPECT_EQ(run_hash(back), run_hash(config));
+    EXPECT_NE(run_hash(back), run_hash(read(kRun, {"formats=false"})));
+  }
+  EXPECT_FALSE(read(kRun, {"quantization=false"}).training.quantization);
+}
+
+TEST_F(RunConfigFile, WhatIsWrongInQuantizationIsRefusedWithItsKey) {
+  expect_refused(kRun, {"quantization.gradient=bhq"},
+                 {"run.toml:", "formats.activation", "[quantization]", "formats = false"});
+  expect_refused(kRun, {"formats=false", "quantization.gradient=lsq"},
+                 {"quantization.gradient", "lsq", "ptq", "psq", "bhq", "none"});
+  expect_refused(kRun, {"formats=false", "quantization.weight_bits=8"},
+                 {"quantization", "gradient"});
+  for (const char* key :
+       {"activation_bits", "weight_bits", "gradient_bits", "weight_gradient_bits"}) {
+    for (const char* bits : {"1", "17", "\"wide\""}) {
+      expect_refused(kRun, quantised_with({std::string("quantization.") + key + "=" + bits}),
+                     {key, bits[0] == '"' ? "wide" : bits});
+    }
+  }
+  expect_refused(kRun, quantised_with({"quantization.rounding=up"}),
+                 {"quantization.rounding", "up", "stochastic", "nearest-even"});
+  expect_refused(kRun, quantised_with({"quantization.gradient_bit=4"}), {"gradient_bit"});
+  expect_refused(kRun, {"quantization=true"}, {"quantization", "true", "false"});
+  const std::vector<std::string> qat = {"formats=false", "quantization.gradient=none"};
+  for (const char* key : {"gradient_bits=4", "weight_gradient_bits=8", "rounding=stochastic"}) {
+    std::vector<std::string> set = qat;
+    set.push_back(std::string("quantization.") + key);
+    expect_refused(kRun, set, {"quantization.", "none", "fp32"});
+  }
+  std::vector<std::string> set = qat;
+  set.emplace_back("mac.BWD.accumulator=e6m3");
+  expect_refused(kRun, set, {"mac.BWD", "none", "fp32"});
+  expect_refused(std::string(kRun) + "[[mac.layer]]\nname = \"fc1\"\npass = \"GRAD\"\n", qat,
+                 {"mac.layer", "none", "fp32"});
+}
+
 TEST_F(RunConfigFile, TheHashSeesWhatDeterminesResultsAndNothingElse) {
   const std::string hash = run_hash(read(kRun));
   EXPECT_EQ(hash.size(), 16U);
@@ -309,11 +381,9 @@ TEST(ShippedFiles, EveryExperimentAndSweepIsReadAndBeginsWithALineThatSaysWhatIt
     EXPECT_NO_THROW((void)read_run_config(path)) << path;
     EXPECT_TRUE(read_file(path).starts_with("# ")) << path;
   }
-  const std::map<std::string, std::size_t> points = {{"quickstart", 12},
-                                                     {"quickstart-three-seeds", 36},
-                                                     {"int8-accumulators", 4},
-                                                     {"prediction-cnn", 165},
-                                                     {"prediction-resnet8", 165}};
+  const std::map<std::string, std::size_t> points = {
+      {"quickstart", 12},      {"quickstart-three-seeds", 36}, {"int8-accumulators", 4},
+      {"prediction-cnn", 165}, {"prediction-resnet8", 165},    {"seed-gradient-quantizers", 80}};
   for (const std::filesystem::path& path : list_presets("sweeps")) {
     EXPECT_TRUE(read_file(path).starts_with("# ")) << path;
     const auto known = points.find(path.stem().string());

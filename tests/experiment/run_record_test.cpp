@@ -57,6 +57,31 @@ std::string theory_fields(const std::optional<MacDesign>& mac, std::int64_t leng
   return row.substr(comma + 1, row.size() - comma - 2);
 }
 
+TEST(RunRecord, AQuantisedGradientHasItsMeansBesideItsBoundAndItsBiasOverAllObservations) {
+  RunRecord record(true);
+  GemmObservation observation;
+  observation.layer = "fc";
+  observation.pass = Pass::Gradient;
+  for (const double value : {1.0, 3.0, 2.0, 2.0}) {
+    observation.gradient = GradientNoise{value, 2 * value, value, 100 * value, {}};
+    record.add({observation});
+  }
+  RunRecord::Work work(1);
+  work[0].first = "fc";
+  work[0].second[2].gemms = 4;
+  const RunRecord restored =
+      RunRecord::restore(record.to_json(), record.steps_csv(), record.observations_csv(), 0);
+  for (const RunRecord* each : {static_cast<const RunRecord*>(&record), &restored}) {
+    const Json results = each->results(work);
+    const std::string csv = each->layers_csv(work, MacAssignment(), ArrayDesign());
+    // variance, bound, bias (8 over the root of 4), nmse; no comparison, no transform
+    EXPECT_NE(csv.find(",2,4,4,0.01,,,,,\n"), std::string::npos) << csv;
+    EXPECT_DOUBLE_EQ(results.at("passes").at("GRAD").at("gradient_nmse").number(), 0.01);
+    EXPECT_TRUE(results.at("passes").at("BWD").at("gradient_nmse").is_null());
+    EXPECT_EQ(results.at("passes").at("GRAD").at("observed_gemms").integer(), 0);
+  }
+}
+
 TEST(RunRecord, ALayersRowPredictsFromItsMacItsLengthAndItsNonZeroProducts) {
   MacDesign mac;
   mac.a = mac.b = NumberFormat::parse("e5m2");

@@ -233,6 +233,23 @@ TEST(Run, ARunThatIsKilledAtAnyMomentResumesToTheSameBits) {
   EXPECT_GT(kills, 2) << "the test must kill runs that are under way";
 }
 
+TEST(Run, AQuantisedRunResumesOnOtherThreadsToTheSameBits) {
+  const TinyRun run;
+  RunOptions options = options_of(run, "whole");
+  options.set = {"formats=false", "quantization.gradient=bhq", "quantization.gradient_bits=4"};
+  options.checkpoint_seconds = 0;
+  (void)run_experiment(options);
+  const std::string layers = read_file(run / "whole" / "layers.csv");
+  EXPECT_NE(layers.find("gradient_variance,gradient_bound,gradient_bias"), std::string::npos);
+  EXPECT_NE(layers.find("transform_macs"), std::string::npos);
+  options.out = run / "killed";
+  for (int i = 0; i < 3; ++i) (void)run_and_kill(options, Milliseconds(60));
+  options.threads = 2;
+  options.resume = true;
+  (void)run_experiment(options);
+  EXPECT_EQ(outcome_of(run / "whole"), outcome_of(options.out));
+}
+
 TEST(Run, AnInterruptedRunSaysSoAndGoesOn) {
   const TinyRun run;
   RunOptions options = options_of(run, "whole");

@@ -1,6 +1,8 @@
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cmath>
+#include <limits>
 #include <tuple>
 
 #include "models/quantizers/gradient_error.h"
@@ -268,6 +270,197 @@ INSTANTIATE_TEST_SUITE_P(
                                      SchemeCase{GradientScheme::BlockHouseholder, false},
                                      SchemeCase{std::nullopt, false}),
                      testing::Values(1, 2, 3, 7)));
+
+/// Sample i's gradient is as large as 10^(i / 4).
+struct UnevenSamples : LayerAtWork {
+  explicit UnevenSamples(std::optional<GradientScheme> scheme)
+      : LayerAtWork(layer_of(Kind::Convolution, 3, 1, 1), {3, 5, 4},
+                    settings_with({8, 8, scheme, 4, 8, CodeRounding::Stochastic}, true), 12, true) {
+    const std::int64_t size = shape.output.size();
+    for (std::size_t i = 0; i < dy.size(); ++i) {
+      const auto image = static_cast<double>(static_cast<std::int64_t>(i) / size);
+      dy[i] = static_cast<float>(host_normal(kSeed, 5, i) * std::pow(10.0, image / 4));
+    }
+  }
+};
+
+struct Spread {
+  std::vector<double> mean, standard_error;
+  double variance = 0;  ///< E ||dX - mean||^2
+};
+
+/// Of the input's gradient over trials with random numbers of their own.
+Spread spread_of_input_gradients(LayerAtWork& work, int trials) {
+  Spread spread;
+  spread.mean.resize(work.dx.size());
+  spread.standard_error.resize(work.dx.size());
+  std::vector<double> squares(work.dx.size());
+  work.forward();
+  for (int trial = 0; trial < trials; ++trial) {
+    work.run.position.step = trial;
+    work.backward();
+    for (std::size_t i = 0; i < squares.size(); ++i) {
+      const auto value = static_cast<double>(work.dx[i]);
+      spread.mean[i] += value / trials;
+      squares[i] += value * value / trials;
+    }
+  }
+  for (std::size_t i = 0; i < squares.size(); ++i) {
+    const double variance = std::max(0.0, squares[i] - spread.mean[i] * spread.mean[i]);
+    spread.variance += variance;
+    spread.standard_error[i] = std::sqrt(variance / trials);
+  }
+  return spread;
+}
+
+TEST(QuantisedGradients, TheInputsGradientIsThatOfQatOnAverage) {
+  UnevenSamples qat(std::nullopt);
+  qat.forward();
+  qat.backward();
+  for (const GradientScheme scheme :
+       {GradientScheme::PerTensor, GradientScheme::PerSample, GradientScheme::BlockHouseholder}) {
+    UnevenSamples work(scheme);
+    const Spread spread = spread_of_input_gradients(work, 300);
+    double largest = 0;
+    for (std::size_t i = 0; i < spread.mean.size(); ++i) {
+      const double error = std::abs(spread.mean[i] - static_cast<double>(qat.dx[i]));
+      const double rounding = 1e-4 * std::abs(static_cast<double>(qat.dx[i]));
+      largest = std::max(largest, (error - rounding) / (spread.standard_error[i] + 1e-12));
+    }
+    EXPECT_LT(largest, 5) << to_string(scheme);
+  }
+}
+
+TEST(QuantisedGradients, WithUnevenSamplesBhqAddsLessVarianceThanPsqAndPsqLessThanPtq) {
+  std::array<double, 3> variance{};
+  for (const GradientScheme scheme :
+       {GradientScheme::PerTensor, GradientScheme::PerSample, GradientScheme::BlockHouseholder}) {
+    UnevenSamples work(scheme);
+    variance[static_cast<std::size_t>(scheme)] = spread_of_input_gradients(work, 40).variance;
+  }
+  EXPECT_LT(variance[1], 0.5 * variance[0]);
+  EXPECT_LT(variance[2], 0.8 * variance[1]);
+}
+
+TEST(QuantisedGradients, AnObservedStepHasVarianceBelowItsBoundAndNoBias) {
+  UnevenSamples work(GradientScheme::PerSample);
+  work.run.observe = true;
+  work.forward();
+  work.backward();
+  ASSERT_EQ(work.host.observations.size(), 3U);  // FWD, GRAD, BWD
+  EXPECT_FALSE(work.host.observations[0].gradient);
+  for (const GemmObservation& observation : work.host.observations) {
+    if (observation.pass == Pass::Forward) continue;
+    ASSERT_TRUE(observation.gradient);
+    const GradientNoise& noise = *observation.gradient;
+    EXPECT_GT(noise.variance, 0.3 * noise.bound);
+    EXPECT_LT(noise.variance, noise.bound);
+    EXPECT_LT(std::abs(noise.bias), 5);
+    EXPECT_EQ(noise.comparison.has_value(), observation.pass == Pass::Backward);
+  }
+  const GradientNoise& noise = *work.host.observations[2].gradient;
+  const auto& compared = *noise.comparison;
+  EXPECT_EQ(compared.variance[1], noise.variance);
+  EXPECT_GT(compared.variance[0], compared.variance[1]);
+  EXPECT_LT(compared.variance[2], compared.variance[1]);
+  EXPECT_GT(compared.row_range_ratio, 100);
+}
+
+TEST(QuantisedGradients, NearestRoundingGivesTheSameCodesInEveryStep) {
+  Quantization quantization;
+  quantization.gradient = GradientScheme::BlockHouseholder;
+  quantization.rounding = CodeRounding::NearestEven;
+  LayerAtWork work(layer_of(Kind::Linear, 1, 1, 0), {20, 1, 1}, settings_with(quantization, true),
+                   5, true);
+  EXPECT_EQ(spread_of_input_gradients(work, 2).variance, 0);
+}
+
+TEST(QuantisedGradients, OnlyBhqHasATransformWhoseMacsAreCounted) {
+  for (const GradientScheme scheme :
+       {GradientScheme::PerTensor, GradientScheme::PerSample, GradientScheme::BlockHouseholder}) {
+    UnevenSamples work(scheme);
+    work.forward();
+    work.backward();
+    const auto& layer = work.host.work.front().second;
+    // Three for each element of the gradient and three for each of the input's gradient.
+    const std::int64_t expected = 3 * 12 * (6 * 5 * 4 + 3 * 5 * 4);
+    EXPECT_EQ(layer[1].transform_macs, scheme == GradientScheme::BlockHouseholder ? expected : 0);
+    EXPECT_EQ(layer[0].transform_macs + layer[2].transform_macs, 0);
+  }
+}
+
+TEST(QuantisedGradients, WhatIsNotFiniteEndsTheStep) {
+  UnevenSamples work(GradientScheme::PerSample);
+  work.forward();
+  work.dy[100] = std::numeric_limits<float>::infinity();
+  EXPECT_THROW(work.backward(), NotFinite);
+  work.x[7] = std::numeric_limits<float>::quiet_NaN();
+  work.input.operand = {};
+  EXPECT_THROW(work.forward(), NotFinite);
+}
+
+TEST(QuantisedTraining, OperandsAreUnsignedIntegersOfTheirWidths) {
+  const Dataset data = striped_images({1, 12, 12}, 3, 16);
+  TrainingSettings settings =
+      settings_with({7, 6, GradientScheme::BlockHouseholder, 3, 5, {}}, true);
+  settings.batch = 8;
+  PlainAccelerator accelerator;
+  int seen = 0;
+  accelerator.inspect = [&](const GemmRequest& request) {
+    ++seen;
+    const double a = request.pass == Pass::Backward ? 7 : 127;
+    const double b = request.pass == Pass::Gradient ? 31 : 63;
+    const auto is_code = [](double code, double largest) {
+      return code >= 0 && code <= largest && code == std::floor(code);
+    };
+    for (std::int64_t k = 0; k < request.a.columns(); ++k) {
+      for (std::int64_t row = 0; row < request.a.rows(); ++row) {
+        ASSERT_TRUE(is_code(request.a.at(row, k), a)) << request.a.at(row, k);
+      }
+      for (std::int64_t column = 0; column < request.b.columns(); ++column) {
+        ASSERT_TRUE(is_code(request.b.at(k, column), b)) << request.b.at(k, column);
+      }
+    }
+  };
+  Trainer trainer(small_cnn(3), settings, data, accelerator);
+  trainer.step();
+  EXPECT_EQ(seen, 11);
+}
+
+TEST(QuantisedTraining, WideCodesTrainLikeFp32WithASmallLastBatch) {
+  const Dataset data = striped_images({1, 12, 12}, 3, 34);  // last batch: 2 images
+  for (const NetworkDescription& network : {small_cnn(3), small_resnet(3)}) {
+    TrainingSettings fp32;
+    fp32.batch = 8;
+    PlainAccelerator accelerator;
+    Trainer exact(network, fp32, data, accelerator);
+    TrainingSettings settings =
+        settings_with({16, 16, GradientScheme::BlockHouseholder, 16, 16, {}}, true);
+    settings.seed = fp32.seed;
+    settings.batch = fp32.batch;
+    Trainer quantised(network, settings, data, accelerator);
+    for (int i = 0; i < 5; ++i) {
+      EXPECT_NEAR(quantised.step().loss, exact.step().loss, 2e-3) << network.name << i;
+    }
+  }
+}
+
+TEST(QuantisedTraining, ARestoredTrainerGoesOnWithTheSameBits) {
+  const Dataset data = striped_images({1, 12, 12}, 3, 20);
+  TrainingSettings settings =
+      settings_with({8, 8, GradientScheme::BlockHouseholder, 4, 8, {}}, true);
+  settings.batch = 8;
+  settings.epochs = 4;
+  PlainAccelerator accelerator;
+  Trainer whole(small_resnet(3), settings, data, accelerator);
+  Trainer first(small_resnet(3), settings, data, accelerator);
+  for (int i = 0; i < 6; ++i) whole.step();
+  for (int i = 0; i < 3; ++i) first.step();
+  Trainer second(small_resnet(3), settings, data, accelerator);
+  second.restore(first.tensors(), first.state());
+  for (int i = 0; i < 3; ++i) second.step();
+  EXPECT_EQ(bits_of(second.tensors()), bits_of(whole.tensors()));
+}
 
 }  // namespace
 }  // namespace narrowmac
