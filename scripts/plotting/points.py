@@ -72,9 +72,13 @@ def baselines(points):
     return plain, wide
 
 
+FEW_KINDS = 4  # as many lines of one point each can still be read
+
+
 def width_series(points):
     """Points with a narrow float accumulator as lines against its mantissa width: {name: [Point, ...]}, widths
-    rising, sequential first. The exponent is part of the name only if the sweep varies it."""
+    rising, sequential first. The exponent is part of the name only if the sweep varies it. Empty if the sweep has many
+    kinds of one width each: its points are then told apart by their labels."""
     families = defaultdict(list)
     for point in points:
         if point.mantissa is not None:
@@ -88,7 +92,8 @@ def width_series(points):
         if variant:
             name += f", {variant}"
         series[name] = sorted(families[(chunk, exponent, variant)], key=lambda p: p.mantissa)
-    return series
+    kinds = len(series) > FEW_KINDS and all(len(line) == 1 for line in series.values())
+    return {} if kinds else series
 
 
 def seeds(points):

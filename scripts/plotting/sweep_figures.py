@@ -161,28 +161,31 @@ def _metric_scale(axis, metric, found):
 def loss_curves(points):
     """Training loss against step: a panel per order of accumulation, the baselines in each."""
     series = sweep.width_series(points)
-    panels = series or {"": [p for p in points if p.accumulator is not None]}
-    fixed = [p for p in sweep.baselines(points) if p is not None]
+    panels = series or {"": points}
+    fixed = [p for p in sweep.baselines(points) if p is not None] if series else []
     if not any(run.steps for p in points for run in p.runs):
         return None
     figure, axes = plt.subplots(1, len(panels), sharex=True, sharey=True, squeeze=False,
-                                figsize=(PAGE if len(panels) > 1 else COLUMN, 2.6))
+                                figsize=(COLUMN if len(panels) == 1 and series else PAGE, 2.6))
     for axis, (name, line) in zip(axes[0], panels.items()):
         for point, style in zip(fixed, ("--", ":")):
-            _loss_line(axis, point, GREY, style)
+            _loss_line(axis, point, GREY, style, point.label if point.mantissa is None else point.accumulator)
         colours = plt.cm.viridis(np.linspace(0.9, 0.0, max(len(line), 2)))
         for point, colour in zip(line, colours):
-            _loss_line(axis, point, colour, "-")
+            _loss_line(axis, point, colour, "-", point.accumulator if series else point.label)
         axis.set_title(name)
         axis.set_xlabel("training step")
-        axis.legend(ncol=2, handlelength=1.5)
+        if series:
+            axis.legend(ncol=2, handlelength=1.5)
+        else:
+            axis.legend(handlelength=1.5, loc="center left", bbox_to_anchor=(1, 0.5))
     axes[0, 0].set_ylabel("training loss")
     axes[0, 0].set_ylim(bottom=0, top=_loss_ceiling(points))
     note(figure, "cross-entropy of the first seed, mean over 15 steps; x: diverged, not finite from there")
     return figure
 
 
-def _loss_line(axis, point, colour, style):
+def _loss_line(axis, point, colour, style, label):
     run = point.runs[0]
     pairs = [(finite(row.get("step")), finite(row.get("loss"))) for row in run.steps]
     pairs = [(step, loss) for step, loss in pairs if step is not None and loss is not None]
@@ -190,7 +193,6 @@ def _loss_line(axis, point, colour, style):
         return
     steps, losses = map(np.array, zip(*pairs))
     smooth = running_mean(losses, 15)
-    label = point.accumulator if point.mantissa is not None else point.label
     axis.plot(steps, smooth, color=colour, linestyle=style, label=label, linewidth=1.0)
     if run.diverged or len(pairs) < len(run.steps):
         axis.plot(steps[-1], smooth[-1], "x", color=colour, markersize=6)
@@ -215,8 +217,10 @@ def _loss_ceiling(points):
 
 
 def swamping_map(points):
-    """Full swamping per layer and pass against width, a panel per order of accumulation."""
-    series = sweep.width_series(points)
+    """Full swamping per layer and pass against width, a panel per order of accumulation; without widths against the
+    points of the sweep."""
+    widths = sweep.width_series(points)
+    series = widths or {"": points}
     tables = {name: [(p, sweep.layer_values(p, "full_swamping")) for p in line] for name, line in series.items()}
     tables = {name: [(p, v) for p, v in table if v] for name, table in tables.items()}
     tables = {name: table for name, table in tables.items() if table}
@@ -226,15 +230,19 @@ def swamping_map(points):
     layers = list(dict.fromkeys(layer for layer, _ in keys))
     rows = [(layer, name) for name in PASSES for layer in layers if (layer, name) in keys]
     figure, axes = plt.subplots(1, len(tables), squeeze=False, sharey=True,
-                                figsize=(PAGE if len(tables) > 1 else COLUMN, 0.9 + 0.19 * len(rows)))
+                                figsize=(COLUMN if len(tables) == 1 and widths else PAGE,
+                                         (0.9 if widths else 2.4) + 0.19 * len(rows)))
     top = max(value for table in tables.values() for _, values in table for value in values.values())
     for axis, (name, table) in zip(axes[0], tables.items()):
         grid = np.array([[values.get(key, np.nan) for _, values in table] for key in rows]) * 100
         image = axis.imshow(grid, aspect="auto", cmap="cividis", vmin=0, vmax=max(100 * top, 1e-9))
         _write_cells(axis, grid, 100 * top)
-        axis.set_xticks(range(len(table)), [p.accumulator for p, _ in table])
         axis.set_title(name)
-        axis.set_xlabel("accumulator")
+        if widths:
+            axis.set_xticks(range(len(table)), [p.accumulator for p, _ in table])
+            axis.set_xlabel("accumulator")
+        else:
+            axis.set_xticks(range(len(table)), [p.label for p, _ in table], rotation=35, ha="right")
         axis.grid(False)
     axes[0, 0].set_yticks(range(len(rows)), [f"{layer} {name}" for layer, name in rows])
     figure.colorbar(image, ax=list(axes[0]), label=METRIC_LABELS["full_swamping"], pad=0.01)

@@ -316,8 +316,9 @@ ResultTable find_table(const Request& request, const std::vector<Study>& studies
         first_of_the_satisfied(count, [&](std::size_t i) { return find.is_met_by(value(i)); });
     std::size_t theory = count;
     if (find.metric == FindCondition::Metric::Vrr) {
-      theory = first_of_the_satisfied(
-          count, [&](std::size_t i) { return find.is_met_by(study.theory(i)); });
+      theory = first_of_the_satisfied(count, [&](std::size_t i) {
+        return theory_applies(study.designs[i]) && find.is_met_by(study.theory(i));
+      });
     }
     const auto mantissa = [&](std::size_t i) {
       return i < count ? Json(*study.designs[i].mantissa) : Json();
@@ -326,7 +327,7 @@ ResultTable find_table(const Request& request, const std::vector<Study>& studies
     cells.emplace_back(study.measurements.front().length);
     cells.push_back(mantissa(first));
     cells.push_back(first < count ? optional_json(value(first)) : Json());
-    cells.push_back(first > 0 ? optional_json(value(first - 1)) : Json());
+    cells.push_back(first > 0 && first < count ? optional_json(value(first - 1)) : Json());
     cells.push_back(mantissa(theory));
     if (request.command.run) cells.emplace_back(study.source.nonzero_ratio);
     table.rows.push_back(std::move(cells));

@@ -1,4 +1,5 @@
 #include <fmt/core.h>
+#include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <array>
@@ -29,6 +30,12 @@ Assumptions assumptions_of(const PredictCommand& command) {
   if (command.mac) {
     const MacDesign mac = read_mac_argument(*command.mac).mac;
     assumed.product_mantissa = product_mantissa(mac);
+    if (!theory_of(mac, accumulation_order(mac), kChunkLength, 1)) {
+      spdlog::warn(
+          "{}: the theory describes float accumulators that take products one by one; the widths "
+          "below are those of such an adder for products of {} mantissa bits",
+          command.mac->string(), assumed.product_mantissa);
+    }
     if (mac.chunk && mac.chunk->length > 0) assumed.chunk = mac.chunk->length;
   }
   if (command.product_mantissa) assumed.product_mantissa = *command.product_mantissa;

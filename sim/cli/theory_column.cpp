@@ -8,16 +8,19 @@ namespace narrowmac {
 
 std::optional<double> theory_vrr(const MeasuredDesign& design, std::int64_t length,
                                  double nonzero_ratio) {
-  const MacDesign& mac = design.mac;
+  if (length < 2) return std::nullopt;
+  const std::optional<double> loss =
+      predicted_loss(design.mac, design.order, length, nonzero_ratio);
+  return loss ? std::optional<double>(1 - *loss) : std::nullopt;
+}
+
+bool theory_applies(const MeasuredDesign& design) {
   const AccumulationOrder& order = design.order;
-  if (order.dot || order.exact || length < 2) return std::nullopt;
-  int narrowest = mac.accumulator.format.fraction_bits;
+  int narrowest = design.mac.accumulator.format.fraction_bits;
   if (order.chunk) {
     narrowest = std::min(narrowest, order.chunk->accumulator.format.fraction_bits);
   }
-  const std::optional<double> loss = predicted_loss(mac, order, length, nonzero_ratio);
-  if (!loss || narrowest < product_mantissa(mac)) return std::nullopt;
-  return 1 - *loss;
+  return narrowest >= product_mantissa(design.mac);
 }
 
 }  // namespace narrowmac

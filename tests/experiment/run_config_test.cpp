@@ -381,9 +381,13 @@ TEST(ShippedFiles, EveryExperimentAndSweepIsReadAndBeginsWithALineThatSaysWhatIt
     EXPECT_NO_THROW((void)read_run_config(path)) << path;
     EXPECT_TRUE(read_file(path).starts_with("# ")) << path;
   }
-  const std::map<std::string, std::size_t> points = {
-      {"quickstart", 12},      {"quickstart-three-seeds", 36}, {"int8-accumulators", 4},
-      {"prediction-cnn", 165}, {"prediction-resnet8", 165},    {"seed-gradient-quantizers", 80}};
+  const std::map<std::string, std::size_t> points = {{"quickstart", 12},
+                                                     {"quickstart-three-seeds", 36},
+                                                     {"int8-accumulators", 4},
+                                                     {"adders", 36},
+                                                     {"prediction-cnn", 165},
+                                                     {"prediction-resnet8", 165},
+                                                     {"seed-gradient-quantizers", 80}};
   for (const std::filesystem::path& path : list_presets("sweeps")) {
     EXPECT_TRUE(read_file(path).starts_with("# ")) << path;
     const auto known = points.find(path.stem().string());
