@@ -47,7 +47,7 @@ class Backend {
   [[nodiscard]] MacPricer pricer() {
     const MacPricer inner = command_.synthesises ? synthesis_pricer(setup_) : fit_pricer(fit_);
     return [this, inner](const RtlDesign& design, const std::string& layer, Pass pass) {
-      const CostRecord record = inner(design, layer, pass);
+      CostRecord record = inner(design, layer, pass);
       source_ = record;
       return record;
     };

@@ -1,8 +1,10 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "tests/cli/program.h"
+#include "tests/experiment/tiny_run.h"
 
 namespace narrowmac {
 namespace {
@@ -52,6 +54,48 @@ TEST(Estimate, AnArrayIsItsElementsAndWithMemoryItsScratchpads) {
   double area = 0;
   for (const json& part : full.at("array").at("parts")) area += part.at("area_um2").get<double>();
   EXPECT_DOUBLE_EQ(full.at("array").at("area_um2").get<double>(), area);
+}
+
+TEST(Estimate, ARunIsPricedLayerByLayerForAStepAndAnEpoch) {
+  const TinyRun run;
+  const std::string directory = (run / "out").string();
+  ASSERT_EQ(run_program({"run", (run / "run.toml").string(), "--out", directory}).exit_code, 0);
+  const json price = estimate_json({"--run", directory});
+  EXPECT_EQ(price.at("backend"), "fit");
+  EXPECT_EQ(price.at("steps_per_epoch"), 10);
+  EXPECT_LT(price.at("area_relative").get<double>(), 0.7);
+  ASSERT_EQ(price.at("layers").size(), 5U) << "no BWD of the first layer";
+  double total = 0;
+  for (const json& layer : price.at("layers")) {
+    EXPECT_TRUE(layer.at("dram_uj").is_null()) << "no [memory]";
+    EXPECT_NEAR(layer.at("mac_uj").get<double>() + layer.at("register_uj").get<double>() +
+                    layer.at("leakage_uj").get<double>(),
+                layer.at("total_uj").get<double>(), 1e-9);
+    total += layer.at("total_uj").get<double>();
+  }
+  EXPECT_NEAR(price.at("step").at("total_uj").get<double>(), total, 1e-9);
+
+  // Another MAC, array and clock in the place of the run's.
+  const json wide = estimate_json(
+      {"--run", directory, "--mac", shipped_mac("e5m2-fp32"), "--array", "8x8", "--clock", "50"});
+  EXPECT_EQ(wide.at("area_relative"), 1);
+  EXPECT_EQ(wide.at("clock_mhz"), 50);
+  EXPECT_EQ(wide.at("array").at("rows"), 8);
+  EXPECT_EQ(wide.at("layers").at(0).at("mac"), "e5m2 x e5m2 -> e8m23 nearest-even");
+
+  const Outcome csv = run_program({"estimate", "--run", directory, "--format", "csv"});
+  EXPECT_EQ(std::count(csv.out.begin(), csv.out.end(), '\n'), 6) << csv.out;
+  const Outcome table = run_program({"estimate", "--run", directory});
+  EXPECT_NE(table.out.find("operands from N(0, 1), not the run's"), std::string::npos) << table.out;
+}
+
+TEST(Estimate, SynthesisWithoutItsToolsNamesThePackage) {
+  const TemporaryFolder folder;
+  const std::string liberty = folder.write("cells.lib", "library (x) { }");
+  const Outcome outcome = run_program(
+      {"estimate", "--mac", shipped_mac("e5m2-e6m9"), "--liberty", liberty}, {"PATH=/nowhere"});
+  EXPECT_NE(outcome.exit_code, 0);
+  EXPECT_NE(outcome.err.find("Debian's package"), std::string::npos) << outcome.err;
 }
 
 TEST(Estimate, ItsTableNamesUnitsSourceAndLimits) {
