@@ -8,6 +8,7 @@
 
 #include "models/design/error.h"
 #include "sim/cli/cost_options.h"
+#include "sim/cli/cycles_options.h"
 #include "sim/cli/measure_options.h"
 #include "sim/cli/quantize_options.h"
 #include "sim/cli/recommend_options.h"
@@ -34,7 +35,7 @@ struct Parsed {
   TraceCommand trace;
   RunCommand run;
   SweepCommand sweep;
-  CyclesCommand cycles;
+  CyclesArguments cycles;
   MeasureCommand measure;
   VrrCommand vrr;
   PredictCommand predict;
@@ -43,13 +44,6 @@ struct Parsed {
   RtlCommand rtl;
   EstimateCommand estimate;
   RecommendCommand recommend;
-  std::vector<std::string> passes;
-  std::vector<std::string> dataflows;
-  std::int64_t batch = 0;
-  std::string memory;
-  std::string mac;
-  std::string input;
-  std::string fidelity;
 };
 
 CLI::App* add_command(CLI::App& app, Parsed& parsed, const std::string& name,
@@ -223,53 +217,7 @@ void add_cycles(CLI::App& app, Parsed& parsed) {
       "cycles = load + fill + compute + drain + stall; stall = pipeline + starvation + psum spill "
       "+ "
       "DRAM.\n");
-  CyclesCommand& cycles = parsed.cycles;
-  command
-      ->add_option("WORKLOAD", cycles.workload,
-                   "Network file (*.toml), SCALE-Sim topology (*.csv: convolutions or GEMMs), or "
-                   "the name of a shipped one")
-      ->required();
-  command
-      ->add_option("--array", cycles.arrays,
-                   "ROWSxCOLUMNS, one or several separated by commas (default: that of --memory)")
-      ->delimiter(',')
-      ->allow_extra_args(false);
-  command
-      ->add_option("--dataflow", parsed.dataflows,
-                   "os, ws, is, several separated by commas, or all (default: that of --memory)")
-      ->delimiter(',')
-      ->allow_extra_args(false)
-      ->check(CLI::IsMember({"os", "ws", "is", "all"}));
-  command
-      ->add_option("--passes", parsed.passes, "FWD, BWD, GRAD, separated by commas (default: FWD)")
-      ->delimiter(',')
-      ->allow_extra_args(false)
-      ->check(CLI::IsMember({"FWD", "BWD", "GRAD"}));
-  command
-      ->add_option(
-          "--batch", parsed.batch,
-          "Images at a time (default: the network file's batch, else 128; 1 for a topology)")
-      ->check(CLI::Range(1, 1 << 24));
-  command
-      ->add_option("--policy", parsed.policy,
-                   "How folds follow each other (default: that of --memory, else padded)")
-      ->check(CLI::IsMember({"padded", "ragged", "overlapped"}));
-  command->add_option("--memory", parsed.memory,
-                      "Array file with [memory], or SCALE-Sim .cfg: scratchpads and DRAM, with "
-                      "their stalls (default: no stalls)");
-  command->add_option("--mac", parsed.mac,
-                      "MAC file or the name of a shipped one: the formats decide the bytes "
-                      "(default: [mac] of --memory, else "
-                      "operands of 8 and psums of 32 bits)");
-  command->add_option(
-      "--input", parsed.input,
-      "CHANNELSxHEIGHTxWIDTH of a network's images (default: the network file's, else "
-      "1x28x28)");
-  command
-      ->add_option("--fidelity", parsed.fidelity,
-                   "functional: in closed form; transaction: controller, scratchpads and DRAM in "
-                   "SystemC, the same counts (default: functional)")
-      ->check(CLI::IsMember({"functional", "transaction"}));
+  add_cycles_options(*command, parsed.cycles);
   add_threads(*command, parsed);
 }
 
@@ -331,32 +279,6 @@ void add_measure(CLI::App& app, Parsed& parsed) {
       "vrr_theory stands beside what is measured; it is empty where the theory says nothing.\n");
   add_measure_options(*command, parsed.measure);
   add_threads(*command, parsed);
-}
-
-CyclesCommand understand_cycles(Parsed& parsed) {
-  CyclesCommand cycles = parsed.cycles;
-  for (const std::string& name : parsed.dataflows) {
-    if (name == "all") {
-      cycles.dataflows = {Dataflow::OutputStationary, Dataflow::WeightStationary,
-                          Dataflow::InputStationary};
-      break;
-    }
-    cycles.dataflows.push_back(parse_dataflow(name));
-  }
-  if (!parsed.passes.empty()) cycles.passes.clear();
-  for (const Pass pass : kPasses) {  // each once, in this order
-    const auto named = [pass](const std::string& name) { return name == to_string(pass); };
-    if (std::any_of(parsed.passes.begin(), parsed.passes.end(), named)) {
-      cycles.passes.push_back(pass);
-    }
-  }
-  if (parsed.batch > 0) cycles.batch = parsed.batch;
-  if (!parsed.policy.empty()) cycles.policy = parse_policy(parsed.policy);
-  if (!parsed.memory.empty()) cycles.memory = parsed.memory;
-  if (!parsed.mac.empty()) cycles.mac = parsed.mac;
-  if (!parsed.input.empty()) cycles.input = parsed.input;
-  if (!parsed.fidelity.empty()) cycles.fidelity = parse_fidelity(parsed.fidelity);
-  return cycles;
 }
 
 void add_rtl(CLI::App& app, Parsed& parsed) {
@@ -422,7 +344,7 @@ Invocation understand(const CLI::App& app, Parsed& parsed) {
     parsed.run.options.threads = parsed.threads;
     invocation.command = parsed.run;
   } else if (app.got_subcommand("cycles")) {
-    invocation.command = understand_cycles(parsed);
+    invocation.command = understand(parsed.cycles);
   } else if (app.got_subcommand("measure")) {
     parsed.measure.quiet = parsed.quiet;
     invocation.command = parsed.measure;
