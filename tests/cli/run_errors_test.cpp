@@ -90,7 +90,7 @@ TEST(RecommendCommand, FindsVerifiesAndGoesOnWithTheSameResult) {
                                         "--budget",  "5%",
                                         "--set",     "training.epochs=1",
                                         "--seeds",   "3,8",
-                                        "--chunks",  "none",
+                                        "--chunks",  "8",
                                         "--out",     out,
                                         "--format",  "json"};
   const Outcome outcome = run_program(arguments);
