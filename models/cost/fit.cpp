@@ -330,6 +330,14 @@ CostRecord estimate_by_fit(const RtlDesign& design, const CostFit& fit) {
     throw Error(fmt::format("the fit of {} has no family '{}'", fit.library, name));
   }
   const FitFeatures features = fit_features(design);
+  for (const auto& [feature, size] : features) {
+    if (size == 0 || family->second.lines.at("area_um2").coefficients.count(feature) != 0) continue;
+    throw Error(
+        fmt::format("the fit of {} knows no '{}', which this design has; accepted: a fit that "
+                    "scripts/calibrate "
+                    "has made anew",
+                    fit.library, feature));
+  }
   const auto value = [&features](const FitLine& line) {
     double sum = 0;
     for (const auto& [feature, size] : features) {

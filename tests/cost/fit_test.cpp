@@ -111,6 +111,14 @@ TEST(FitTest, DesignsThatItDoesNotCoverAreRefusedByTheirKey) {
   EXPECT_NE(refusal(pipelined).find("array.adder_latency"), std::string::npos);
 }
 
+TEST(FitTest, AFitOfAnEarlierVersionPricesNoDesignWithWhatItDoesNotKnow) {
+  const std::vector<FitSample> samples = linear_samples();
+  CostFit fit = fit_costs(samples);
+  fit.families.at("integer").lines.at("area_um2").coefficients.erase("saturation");
+  EXPECT_NO_THROW((void)estimate_by_fit(samples[0].design, fit)) << "wraps";
+  EXPECT_THROW((void)estimate_by_fit(samples[1].design, fit), Error) << "saturates";
+}
+
 TEST(ShippedFit, ASecondAccumulatorCostsAreaAndLessEnergyThanTheFirst) {
   const CostFit fit = read_cost_fit(NARROWMAC_CONFIGS_FOLDER "/costs/osu018.toml");
   const std::string e5m2 = "a = \"e5m2\"\nb = \"e5m2\"\naccumulator = \"e6m5\"\n";
