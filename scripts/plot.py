@@ -3,7 +3,8 @@
 
 From a sweep: test accuracy against accumulator width, what each pass lost, loss curves, swamping per layer.
 From a sweep around predicted widths: test accuracy against bits above the prediction.
-From a run: its loss, what each layer lost, and what theory predicts of it. Unfinished sweeps are drawn as far as they are.
+From a sweep over gradient quantizers: test accuracy against bits.
+From a run: its loss, what each layer lost, what theory predicts of it, variance of quantised gradients beside its bound. Unfinished sweeps are drawn as far as they are.
 From a CSV file of `narrowmac measure`: VRR and NMSE over length, a curve per mantissa, with the theory's VRR.
 """
 

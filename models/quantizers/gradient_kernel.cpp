@@ -16,7 +16,8 @@ namespace hn = hwy::HWY_NAMESPACE;
 
 using Doubles = hn::ScalableTag<double>;
 using Floats = hn::Rebind<float, Doubles>;
-using Words = hn::Rebind<std::uint32_t, Doubles>;
+using Words = hn::Rebind<std::int32_t, Doubles>;
+using AllWords = hn::ScalableTag<std::uint32_t>;
 using Vector = hn::Vec<Doubles>;
 
 HWY_INLINE Vector Load(const float* in) {
@@ -53,23 +54,23 @@ HWY_INLINE void ForVectors(const In* in, std::size_t count, Out* out, const Body
 
 template <typename In>
 Extrema FindExtrema(const In* values, std::size_t count) {
-  const Doubles d;
+  const hn::ScalableTag<In> d;
   const std::size_t lanes = hn::Lanes(d);
-  Extrema found{static_cast<double>(values[0]), static_cast<double>(values[0]), true};
-  auto least = hn::Set(d, found.least);
+  auto least = hn::Set(d, values[0]);
   auto greatest = least;
-  const auto infinity = hn::Set(d, std::numeric_limits<double>::infinity());
+  const auto infinity = hn::Set(d, std::numeric_limits<In>::infinity());
   auto finite = hn::Eq(hn::Zero(d), hn::Zero(d));
   std::size_t i = 0;
   for (; i + lanes <= count; i += lanes) {
-    const auto value = Load(values + i);
+    const auto value = hn::LoadU(d, values + i);
     finite = hn::And(finite, hn::Lt(hn::Abs(value), infinity));
     least = hn::Min(least, value);
     greatest = hn::Max(greatest, value);
   }
+  Extrema found;
   found.finite = hn::AllTrue(d, finite);
-  found.least = hn::GetLane(hn::MinOfLanes(d, least));
-  found.greatest = hn::GetLane(hn::MaxOfLanes(d, greatest));
+  found.least = static_cast<double>(hn::GetLane(hn::MinOfLanes(d, least)));
+  found.greatest = static_cast<double>(hn::GetLane(hn::MaxOfLanes(d, greatest)));
   for (; i < count; ++i) {
     const auto value = static_cast<double>(values[i]);
     found.finite = found.finite && std::abs(value) < std::numeric_limits<double>::infinity();
@@ -79,11 +80,10 @@ Extrema FindExtrema(const In* values, std::size_t count) {
   return found;
 }
 
-/// U of consecutive elements: (word + 1/2) / 2^32, with random_column_word() and combine_random()
-/// of models/numerics/random.h.
-HWY_INLINE Vector Uniform(const EncodeRule& rule, std::uint32_t first) {
-  const Doubles d;
-  const Words w;
+/// Random words of consecutive elements, less 2^31, because only signed words convert everywhere:
+/// random_column_word() and combine_random() of models/numerics/random.h.
+HWY_INLINE void DrawWords(const EncodeRule& rule, std::uint32_t first, std::int32_t* words) {
+  const AllWords w;
   auto x = hn::Xor(hn::Add(hn::Iota(w, 0), hn::Set(w, first)), hn::Set(w, rule.random_column));
   x = hn::Xor(x, hn::ShiftRight<16>(x));
   x = hn::Mul(x, hn::Set(w, 0x7feb352dU));
@@ -95,27 +95,56 @@ HWY_INLINE Vector Uniform(const EncodeRule& rule, std::uint32_t first) {
   x = hn::Xor(x, hn::ShiftRight<15>(x));
   x = hn::Mul(x, hn::Set(w, 0xac4c1b51U));
   x = hn::Xor(x, hn::ShiftRight<16>(x));
-  // Only signed words convert everywhere: the word less 2^31.
   x = hn::Xor(x, hn::Set(w, 0x80000000U));
-  const auto centred = hn::PromoteTo(d, hn::BitCast(hn::RebindToSigned<Words>(), x));
+  const hn::RebindToSigned<AllWords> signed_words;
+  hn::StoreU(hn::BitCast(signed_words, x), signed_words, words);
+}
+
+/// U of elements: (word + 1/2) / 2^32; `words` as DrawWords() gives them.
+HWY_INLINE Vector Uniform(const std::int32_t* words) {
+  const Doubles d;
+  const auto centred = hn::PromoteTo(d, hn::LoadU(Words(), words));
   return hn::Add(hn::Mul(centred, hn::Set(d, 0x1p-32)), hn::Set(d, 0.5 + 0x1p-33));
 }
 
 template <bool stochastic, typename In>
+HWY_INLINE void Encode(const EncodeRule& rule, const In* from, const std::int32_t* words,
+                       float* to) {
+  const Doubles d;
+  const auto scaled = hn::Mul(Load(from), hn::Set(d, rule.factor));
+  auto code = hn::Mul(hn::Sub(scaled, hn::Set(d, rule.zero)), hn::Set(d, rule.inverse_step));
+  if constexpr (stochastic) {
+    code = hn::Floor(hn::Add(code, Uniform(words)));
+  } else {
+    code = hn::Round(code);
+  }
+  Store(hn::Max(hn::Min(code, hn::Set(d, rule.largest)), hn::Set(d, rule.least)), to);
+}
+
+/// A vector of words serves several vectors of doubles.
+template <bool stochastic, typename In>
 void EncodeLoop(const EncodeRule& shared_rule, const In* in, std::size_t count, std::uint32_t first,
                 float* codes) {
   const EncodeRule rule = shared_rule;  // stores to `codes` cannot alias a copy
-  ForVectors(in, count, codes, [&](const In* from, float* to, std::size_t i) HWY_ATTR {
-    const Doubles d;
-    const auto scaled = hn::Mul(Load(from), hn::Set(d, rule.factor));
-    auto code = hn::Mul(hn::Sub(scaled, hn::Set(d, rule.zero)), hn::Set(d, rule.inverse_step));
-    if constexpr (stochastic) {
-      code = hn::Floor(hn::Add(code, Uniform(rule, first + static_cast<std::uint32_t>(i))));
-    } else {
-      code = hn::Round(code);
+  const std::size_t words = hn::Lanes(AllWords()), lanes = hn::Lanes(Doubles());
+  HWY_ALIGN std::int32_t random[HWY_MAX_BYTES / sizeof(std::int32_t)] = {};
+  const auto encode = [&rule, &random, words, lanes](const In* from, std::uint32_t element,
+                                                     float* to) HWY_ATTR {
+    if (stochastic) DrawWords(rule, element, random);
+    for (std::size_t i = 0; i < words; i += lanes) {
+      Encode<stochastic>(rule, from + i, random + i, to + i);
     }
-    Store(hn::Max(hn::Min(code, hn::Set(d, rule.largest)), hn::Set(d, rule.least)), to);
-  });
+  };
+  std::size_t i = 0;
+  for (; i + words <= count; i += words) {
+    encode(in + i, first + static_cast<std::uint32_t>(i), codes + i);
+  }
+  if (i == count) return;
+  HWY_ALIGN In last_in[HWY_MAX_BYTES / sizeof(std::int32_t)] = {};
+  HWY_ALIGN float last_codes[HWY_MAX_BYTES / sizeof(std::int32_t)] = {};
+  std::copy(in + i, in + count, last_in);
+  encode(last_in, first + static_cast<std::uint32_t>(i), last_codes);
+  std::copy(last_codes, last_codes + (count - i), codes + i);
 }
 
 template <typename In>

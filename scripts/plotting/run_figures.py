@@ -5,7 +5,7 @@ import numpy as np
 from .data import PASSES, finite
 from .points import METRICS
 from .prediction_figures import predicted_and_measured
-from .style import BLUE, COLUMN, METRIC_LABELS, PAGE, PASS_COLOURS, PERCENT, note, plt
+from .style import BLUE, COLUMN, METRIC_LABELS, PAGE, PASS_COLOURS, PERCENT, PURPLE, VERMILION, note, plt
 from .sweep_figures import running_mean
 
 
@@ -60,4 +60,33 @@ def layers(run):
     return figure
 
 
-FIGURES = {"loss": loss, "layers": layers, "prediction": predicted_and_measured}
+def gradients(run):
+    """Measured variance of each layer's quantised gradients and their bound; where all three quantizers saw the same
+    gradient, their variances."""
+    rows = {(row["layer"], row["pass"]): row for row in run.layers if finite(row.get("gradient_variance")) is not None}
+    if not rows:
+        return None
+    names = list(dict.fromkeys(row["layer"] for row in run.layers))
+    figure, axes = plt.subplots(1, 2, sharey=True, figsize=(PAGE, 3.0))
+    for axis, (name, title) in zip(axes, (("BWD", "for BWD"), ("GRAD", "for GRAD, per tensor"))):
+        def line(column, style, colour, label):
+            points = [(i, finite(rows[layer, name].get(column))) for i, layer in enumerate(names) if (layer, name) in rows]
+            points = [(i, value) for i, value in points if value]
+            if points:
+                axis.plot(*zip(*points), style, color=colour, markersize=5, label=label)
+        line("gradient_bound", "_", "black", "bound")
+        line("gradient_variance", "o", PASS_COLOURS[name], "measured")
+        for scheme, marker, colour in (("ptq", "1", VERMILION), ("psq", "2", PURPLE), ("bhq", "3", BLUE)):
+            line(f"variance_{scheme}", marker, colour, f"by {scheme.upper()}")
+        axis.set_yscale("log")
+        slant = {} if len(names) <= 4 else {"rotation": 45, "ha": "right", "rotation_mode": "anchor"}
+        axis.set_xticks(range(len(names)), names, **slant)
+        axis.set_title(title)
+        axis.legend()
+    axes[0].set_ylabel("variance of the quantised gradient")
+    figure.suptitle(run.label)
+    note(figure, "means over the sampled steps")
+    return figure
+
+
+FIGURES = {"loss": loss, "layers": layers, "gradients": gradients, "prediction": predicted_and_measured}

@@ -6,6 +6,7 @@ from matplotlib.ticker import FixedLocator
 from . import points as sweep
 from .cost_figures import accuracy_against_cost
 from .data import PASSES, finite
+from .quantization_figures import accuracy_against_bits
 from .style import (COLUMN, GREY, MARKERS, METRIC_LABELS, PAGE, PERCENT, SERIES, note, plt)
 
 ZOOM_POINTS = 10  # the detail panel shows this many points of accuracy below the best
@@ -258,6 +259,7 @@ def _write_cells(axis, grid, top):
 
 
 FIGURES = {
+    "gradient_bits": accuracy_against_bits,
     "accuracy": accuracy,
     "losses": losses_per_pass,
     "training-loss": loss_curves,

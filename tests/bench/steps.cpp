@@ -42,9 +42,50 @@ void run_steps(benchmark::State& state, const std::string& network, const Design
       state, threads, steps * on_array.step_macs(), [&] { run(plain); }, [&] { run(on_array); });
 }
 
+/// 8-bit operands, exact accumulators: with plain formats and a power-of-two scale per tensor, or
+/// as codes with any scale and zero point, gradients of 5 bits.
+void run_quantised_steps(benchmark::State& state, const std::string& network,
+                         const std::string& scheme, int threads) {
+  const std::vector<std::string> common = {
+      "formats=false", "mac={accumulator=\"fx32.0\", overflow=\"saturate\"}", "observe.sample=0"};
+  const auto with = [&](const std::vector<std::string>& more) {
+    std::vector<std::string> set = common;
+    set.insert(set.end(), more.begin(), more.end());
+    return set;
+  };
+  const char* integer = "{format=\"int8\", scaling=\"max-abs\"}";
+  TrainingSetup plain(network,
+                      with({std::string("formats={activation=") + integer + ", weight=" + integer +
+                            ", gradient={format=\"int8\", scaling=\"max-abs\", "
+                            "rounding=\"stochastic\", random_bits=8}}"}));
+  TrainingSetup quantised(network,
+                          with({"quantization={gradient=\"" + scheme + "\", gradient_bits=5}"}));
+  race(
+      state, threads, quantised.step_macs(), [&] { plain.trainer().step(); },
+      [&] { quantised.trainer().step(); });
+}
+
+void register_quantised_steps() {
+  for (const std::string network : {"cnn", "resnet8"}) {
+    for (const std::string scheme : {"ptq", "psq", "bhq"}) {
+      for (const int threads : {1, 2}) {
+        const std::string name =
+            "quantised/" + network + ", " + scheme + "/threads:" + std::to_string(threads);
+        benchmark::RegisterBenchmark(name.c_str(),
+                                     [network, scheme, threads](benchmark::State& state) {
+                                       run_quantised_steps(state, network, scheme, threads);
+                                     })
+            ->UseManualTime()
+            ->Unit(benchmark::kMillisecond);
+      }
+    }
+  }
+}
+
 }  // namespace
 
 void register_steps() {
+  register_quantised_steps();
   for (const char* network : {"cnn", "resnet20"}) {
     for (const Design& design : designs()) {
       for (const int threads : {1, 2}) {

@@ -10,8 +10,8 @@
 
 namespace narrowmac::bench {
 
-/// A training run at batch 128 that can be stepped: Fashion-MNIST where it is installed (cnn),
-/// noise images of 3 x 32 x 32 for resnet20.
+/// A training run at batch 128 that can be stepped: on Fashion-MNIST; noise images of 3 x 32 x 32
+/// for resnet20.
 class TrainingSetup {
  public:
   /// `set` as for `narrowmac run --set`, applied to the quickstart's run file.
