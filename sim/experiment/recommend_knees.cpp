@@ -117,6 +117,9 @@ GemmKnee find_knee(const MacDesign& mac, const ArrayDesign& array, const Sampled
     KneeScan scan(tried, array, operands, knee.length);
     knee.mantissa = scan.find(knee.theory.value_or(product_mantissa(tried)));
     if (knee.mantissa) note_values(scan, knee);
+    // The sums of one step are not the largest of a training: a new exponent gets a bit to spare.
+    const bool is_new = exponent > own.exponent_bits;
+    if (is_new) knee.exponent = std::min(exponent + 1, kWidestExponent);
     if (knee.mantissa || scan.nothing_to_lose()) return knee;
   }
   throw Error(fmt::format(

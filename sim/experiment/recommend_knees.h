@@ -24,7 +24,7 @@ struct GemmKnee {
   std::int64_t length = 0;
   double nonzero_ratio = 0;
   std::optional<int> theory;    ///< what the theory asks for, with this share of non-zero products
-  int exponent = 0;             ///< the run's, or wider if sums left its range
+  int exponent = 0;             ///< the run's; a bit more than it takes if sums left its range
   std::optional<int> mantissa;  ///< absent: all sums are equal, and nothing can be lost
   std::optional<double> vrr, nmse;            ///< at the knee
   std::optional<double> vrr_less, nmse_less;  ///< one bit below

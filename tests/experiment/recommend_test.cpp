@@ -277,6 +277,22 @@ TEST_F(Recommendation, ResumedComputesNothingAgainAndSaysTheSame) {
   EXPECT_EQ(recommend_json(recommend(options)).to_text(), json);
 }
 
+TEST_F(Recommendation, WidensExponentsThatDoNotHoldTheSums) {
+  const RunConfig narrow =
+      read_run_config(*run_ / "run.toml", {"mac.accumulator=e2m3", "training.epochs=1"});
+  const std::vector<StepGemm> gemms = step_gemms(narrow);
+  const std::vector<std::int64_t> chunks = {0};
+  const fs::path baseline = *run_ / "recommendation/runs" / report_.designs.front().runs.front();
+  const std::vector<GemmKnee> knees = measure_knees(baseline, narrow, gemms, chunks, true);
+  const PassAccumulators start = widest_knees(knees, narrow, gemms, 0);
+  // Scaled gradients are far beyond e2, whose largest value is below 4.
+  EXPECT_GE(start.exponents[static_cast<std::size_t>(Pass::Backward)], 4);
+  for (const GemmKnee& knee : knees) {
+    EXPECT_NE(knee.exponent, 3) << "a new exponent without a bit to spare";
+    EXPECT_TRUE(knee.mantissa.has_value());
+  }
+}
+
 TEST_F(Recommendation, TrainsNoChunksThatAreDearerWhateverTheirMantissasAre) {
   const ChunkStart& chunked = report_.starts[1];
   const TrainedDesign& design = report_.designs[*report_.recommended];
