@@ -65,7 +65,7 @@ ObservedGradient ObservedGradient::from_json(const Json& json) {
   observed.nmse_sum = json.at("nmse").number();
   const Json* const variances = json.find("variances");
   if (variances == nullptr) return observed;
-  observed.sum.comparison.emplace();
+  observed.sum.comparison = GradientNoise::Comparison{};
   std::size_t scheme = 0;
   for (const Json& variance : variances->array()) {
     observed.sum.comparison->variance.at(scheme++) = variance.number();

@@ -201,7 +201,7 @@ void QuantisedOperands::observe(const SampleMatrix<float>& gradient,
   noise_[static_cast<std::size_t>(Pass::Gradient)] = lost(for_weights_);
   if (for_input_.codes == nullptr) return;
   GradientNoise noise = lost(for_input_);
-  noise.comparison.emplace();
+  noise.comparison = GradientNoise::Comparison{};
   noise.comparison->row_range_ratio = ratio_of_ranges(rows);
   for (const GradientScheme scheme : kSchemes) {
     double& variance = noise.comparison->variance[static_cast<std::size_t>(scheme)];
