@@ -236,6 +236,16 @@ GradientPlan plan_gradient(const SampleMatrix<float>& matrix, const std::vector<
   return make_plan(matrix, extrema, scheme, bits);
 }
 
+GradientPlan plan_training_gradient(const SampleMatrix<float>& matrix,
+                                    const std::vector<Extrema>& extrema, GradientScheme scheme,
+                                    int bits) {
+  GradientPlan plan = plan_gradient(matrix, extrema, scheme, bits);
+  if (plan.groups.empty()) return plan;
+  GradientPlan rows = plan_gradient(matrix, extrema, GradientScheme::PerSample, bits);
+  rows.scheme = scheme;
+  return rows.bound <= plan.bound ? rows : plan;
+}
+
 void centre_codes(GradientPlan& plan) {
   plan.centres.assign(plan.coding.size(), 0.0);
   for (std::size_t i = 0; i < plan.coding.size(); ++i) {

@@ -72,6 +72,11 @@ GradientPlan plan_gradient(const SampleMatrix<double>& matrix, GradientScheme sc
 /// The same for whoever has looked at the rows already: `extrema` of each, all finite.
 GradientPlan plan_gradient(const SampleMatrix<float>& matrix, const std::vector<Extrema>& extrema,
                            GradientScheme scheme, int bits);
+/// For training: where BHQ's bound is not below PSQ's, PSQ serves under its name. Mixing rows pays
+/// when few are large, and can cost some percent otherwise.
+GradientPlan plan_training_gradient(const SampleMatrix<float>& matrix,
+                                    const std::vector<Extrema>& extrema, GradientScheme scheme,
+                                    int bits);
 /// Moves the codes of every row so that 0 is the one next to zero: -centre .. 2^bits - 1 - centre
 /// instead of 0 .. 2^bits - 1. For sums in floats, which keep more digits of small codes.
 void centre_codes(GradientPlan& plan);

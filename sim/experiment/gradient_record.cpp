@@ -31,7 +31,7 @@ void ObservedGradient::add(const GradientNoise& noise) {
   sum.bias += noise.bias;
   if (noise.squares > 0) nmse_sum += noise.variance / noise.squares;
   if (!noise.comparison) return;
-  if (!sum.comparison) sum.comparison = GradientNoise::Comparison{{}, 0};
+  if (!sum.comparison) sum.comparison = GradientComparison{{}, 0};
   for (std::size_t i = 0; i < sum.comparison->variance.size(); ++i) {
     sum.comparison->variance[i] += noise.comparison->variance[i];
   }
@@ -65,7 +65,7 @@ ObservedGradient ObservedGradient::from_json(const Json& json) {
   observed.nmse_sum = json.at("nmse").number();
   const Json* const variances = json.find("variances");
   if (variances == nullptr) return observed;
-  observed.sum.comparison = GradientNoise::Comparison{};
+  observed.sum.comparison = GradientComparison{};
   std::size_t scheme = 0;
   for (const Json& variance : variances->array()) {
     observed.sum.comparison->variance.at(scheme++) = variance.number();

@@ -149,7 +149,7 @@ void QuantisedOperands::quantise(const SampleMatrix<float>& gradient,
                                  const std::vector<Extrema>& rows, GradientScheme scheme, int bits,
                                  std::uint64_t number, AlignedBuffer& buffer,
                                  CodedGradient& coded) {
-  coded.plan = plan_gradient(gradient, rows, scheme, bits);
+  coded.plan = plan_training_gradient(gradient, rows, scheme, bits);
   if (!on_array_) centre_codes(*coded.plan);
   const auto size = static_cast<std::int64_t>(gradient.values.size());
   grow(buffer, size);
@@ -201,7 +201,7 @@ void QuantisedOperands::observe(const SampleMatrix<float>& gradient,
   noise_[static_cast<std::size_t>(Pass::Gradient)] = lost(for_weights_);
   if (for_input_.codes == nullptr) return;
   GradientNoise noise = lost(for_input_);
-  noise.comparison = GradientNoise::Comparison{};
+  noise.comparison = GradientComparison{};
   noise.comparison->row_range_ratio = ratio_of_ranges(rows);
   for (const GradientScheme scheme : kSchemes) {
     double& variance = noise.comparison->variance[static_cast<std::size_t>(scheme)];

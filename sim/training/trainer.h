@@ -46,6 +46,12 @@ struct Evaluation {
   std::int64_t images = 0;
 };
 
+/// The same gradient quantised by each scheme at the same width.
+struct GradientComparison {
+  std::array<double, 3> variance{};  ///< by GradientScheme
+  double row_range_ratio = 1;        ///< largest over smallest range of a row that is not zero
+};
+
 /// What quantising a gradient lost, in the units of the gradient as it was quantised (loss scale
 /// included).
 struct GradientNoise {
@@ -53,13 +59,7 @@ struct GradientNoise {
   double bound = 0;     ///< of the variance
   double bias = 0;      ///< sum of Q(G) - G over its elements, in standard errors
   double squares = 0;   ///< ||G||_F^2
-  /// BWD only: the same gradient quantised by each scheme at the same width, and how much row
-  /// ranges differ (largest over smallest that is not zero).
-  struct Comparison {
-    std::array<double, 3> variance{};  ///< by GradientScheme
-    double row_range_ratio = 1;
-  };
-  std::optional<Comparison> comparison;
+  std::optional<GradientComparison> comparison;  ///< BWD only
 };
 
 /// What one observed GEMM of a layer and pass lost.

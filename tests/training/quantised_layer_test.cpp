@@ -62,7 +62,13 @@ QuantisedValues quantised(const Values& values, std::int64_t rows, GradientSchem
                           CodeRounding rounding, std::uint64_t number) {
   const auto size = static_cast<std::int64_t>(values.size());
   const SampleMatrix<float> matrix{values, rows, size / rows};
-  QuantisedValues result{std::vector<double>(values.size()), plan_gradient(matrix, scheme, bits)};
+  std::vector<Extrema> extrema;
+  for (std::int64_t row = 0; row < rows; ++row) {
+    extrema.push_back(find_extrema(values.data() + row * matrix.columns,
+                                   static_cast<std::size_t>(matrix.columns)));
+  }
+  QuantisedValues result{std::vector<double>(values.size()),
+                         plan_training_gradient(matrix, extrema, scheme, bits)};
   Values codes(values.size());
   encode(result.plan, matrix, {rounding, kSeed, number, 0}, codes);
   decode(result.plan, codes, std::span<double>(result.values));
@@ -364,6 +370,23 @@ TEST(QuantisedGradients, AnObservedStepHasVarianceBelowItsBoundAndNoBias) {
   EXPECT_GT(compared.variance[0], compared.variance[1]);
   EXPECT_LT(compared.variance[2], compared.variance[1]);
   EXPECT_GT(compared.row_range_ratio, 100);
+}
+
+TEST(QuantisedGradients, WithEvenSamplesBhqIsPsq) {
+  Quantization quantization;
+  quantization.gradient = GradientScheme::BlockHouseholder;
+  quantization.gradient_bits = 4;
+  LayerAtWork work(layer_of(Kind::Linear, 1, 1, 0), {20, 1, 1}, settings_with(quantization, true),
+                   4, true);
+  for (std::size_t i = 0; i < work.dy.size(); ++i) {
+    work.dy[i] = static_cast<float>(i % 6) + 0.1F * static_cast<float>((i / 6) % 2);
+  }
+  work.run.observe = true;
+  work.forward();
+  work.backward();
+  EXPECT_EQ(work.host.work.front().second[1].transform_macs, 0);
+  const auto& compared = *work.host.observations[2].gradient->comparison;
+  EXPECT_EQ(compared.variance[2], compared.variance[1]);
 }
 
 TEST(QuantisedGradients, NearestRoundingGivesTheSameCodesInEveryStep) {
