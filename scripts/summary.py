@@ -9,7 +9,7 @@ from pathlib import Path
 from plotting import prediction
 from plotting.data import DataError, load_sweep
 from plotting.points import group_points
-from plotting.report import COSTS_NOTE, conclusion, has_costs, table
+from plotting.report import conclusion, costs_note, table
 
 
 def main():
@@ -28,8 +28,8 @@ def main():
     else:
         print(table(points))
         print("swamped: full swamping, the share of a pass's additions that left the accumulator as it was")
-        if has_costs(points):
-            print(wrap(COSTS_NOTE))
+        if note := costs_note(points):
+            print(wrap(note))
     finished = sum(run.summary is not None for run in runs)
     if finished < total:
         print(f"\nUnfinished: {finished} of {total} runs are done.")

@@ -112,6 +112,9 @@ class Reader {
   Liberty read() {
     Liberty result;
     result.name = library_.names.empty() ? "unnamed" : library_.names.front();
+    for (char& c : result.name) {  // the name goes to terminals
+      if (static_cast<unsigned char>(c) < ' ' || c == '\x7f') c = '?';
+    }
     result.voltage = voltage();
     for (const LibertyGroup& group : library_.groups) {
       if (group.kind != "cell") continue;

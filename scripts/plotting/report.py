@@ -1,11 +1,9 @@
 """A sweep in words: a table, and sentences that claim no more than its seeds can tell."""
 
 from . import points as sweep
-from .data import PASSES
+from .data import PASSES, finite
 
 COSTS = {"MAC area": "area_relative", "energy": "energy_relative"}
-COSTS_NOTE = ("MAC area, energy per training step: of the array's MACs, against MACs of the same operands that "
-              "accumulate in fp32; by the shipped fit (docs/cost.md)")
 MARGIN = 1.0  # points of test accuracy: smaller differences are never claimed
 ENOUGH_BITS = 5  # one seed never orders accumulators from this mantissa width on, whatever it happens to show
 
@@ -25,8 +23,17 @@ def table(points):
                      for line in lines)
 
 
-def has_costs(points):
-    return any(p.cost(cost) is not None for p in points for cost in COSTS.values())
+def costs_note(points):
+    """What costs are relative to and how far they can be trusted; worst over the points. Empty without costs."""
+    costs = [run.cost for p in points for run in p.runs if finite(run.cost.get("area_relative")) is not None]
+    if not costs:
+        return ""
+    note = ("MAC area, energy per training step: of the array's MACs, against MACs of the same operands that accumulate "
+            f"in fp32; {costs[0].get('backend', '?')} on {costs[0].get('library', '?')} ({costs[0].get('tools', '?')})")
+    errors = [(name, [c["error"][key]["mean"] for c in costs if key in c.get("error", {})])
+              for key, name in (("area_um2", "area"), ("energy_pj", "energy"))]
+    shown = [f"{100 * max(values):.0f} % in {name}" for name, values in errors if values]
+    return note + (f", off by {' and '.join(shown)} on designs it had not seen" if shown else "")
 
 
 def _cost_cell(value):

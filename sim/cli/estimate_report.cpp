@@ -8,11 +8,9 @@ namespace narrowmac {
 namespace {
 
 constexpr std::string_view kNotInIt =
-    "Not in the numbers: placement, wires, clock tree, and glitches, which multiply the energy of "
-    "a "
-    "floating-point MAC\nby 2.3 to 4. Tools' noise is about 5 %: compare ratios in one library, "
-    "not "
-    "absolute numbers.\n";
+    "Not in the numbers: placement, wires, clock tree; what MACs share, a source of random words "
+    "and a counter of chunks;\nand glitches, which multiply the energy of a floating-point MAC by "
+    "2.3 to 4. Tools' noise is about 5 %: compare ratios\nin one library, not absolute numbers.\n";
 
 Json area_parts_of(const CostRecord& record) {
   Json::Object parts;
@@ -141,19 +139,29 @@ Json::Object numbers_of(const CostRecord& record) {
 /// One row: everything that has a number.
 ResultTable row_of(const EstimateReport& report) {
   Json::Object object = numbers_of(report.record);
+  const auto column = [](std::string name, std::string_view unit) {
+    std::replace(name.begin(), name.end(), ' ', '_');
+    return name + std::string(unit);
+  };
+  // The area's; a measured one has none.
+  Json area_error;
   for (const CostError& error : report.record.errors) {
-    object.emplace_back(error.cost + " mean_error", error.mean);
-    object.emplace_back(error.cost + " largest_error", error.largest);
+    if (error.cost == "area_um2") area_error = Json(error.mean);
+  }
+  object.emplace_back("error", area_error);
+  for (const CostError& error : report.record.errors) {
+    object.emplace_back(column(error.cost, "_mean_error"), error.mean);
+    object.emplace_back(column(error.cost, "_largest_error"), error.largest);
   }
   for (const AreaPart& part : report.record.parts) {
-    object.emplace_back(part.name + " um2", part.area_um2);
+    object.emplace_back(column(part.name, "_um2"), part.area_um2);
   }
   if (report.array) {
     object.emplace_back("array_area_um2", report.array->area_um2);
     object.emplace_back("array_leakage_uw", report.array->leakage_uw);
     object.emplace_back("register_pj", report.array->register_pj);
     for (const ArrayPart& part : report.array->parts) {
-      object.emplace_back("array " + part.name + " um2", part.area_um2);
+      object.emplace_back(column("array " + part.name, "_um2"), part.area_um2);
     }
   }
   ResultTable table;

@@ -39,6 +39,37 @@ Json widest_theory(const RecommendReport& report, std::int64_t chunk, Pass pass)
   return widest ? Json(*widest) : Json();
 }
 
+/// Sentences in lines of a terminal's width.
+std::string wrapped(const std::string& text, std::size_t width = 100) {
+  std::string lines;
+  std::size_t used = 0, start = 0;
+  while (start < text.size()) {
+    const std::size_t end = std::min(text.find(' ', start), text.size());
+    const std::size_t length = end - start;
+    if (used > 0 && used + 1 + length > width) {
+      lines += '\n';
+      used = 0;
+    } else if (used > 0) {
+      lines += ' ';
+      ++used;
+    }
+    lines += text.substr(start, length);
+    used += length;
+    start = end + 1;
+  }
+  return lines + "\n";
+}
+
+/// What prices are relative to, and how far they can be trusted.
+std::string price_note(const RecommendReport& report) {
+  std::string note = "area, energy: of the MACs, relative to fp32-accumulating ones";
+  for (const TrainedDesign& design : report.designs) {
+    if (!design.price.step) continue;
+    return wrapped(note + "; " + fit_text(design.price) + ": smaller differences say nothing.");
+  }
+  return note + "\n";
+}
+
 std::string knees_for_people(const RecommendReport& report) {
   ResultTable table;
   table.columns = {"adds", "FWD",  "BWD",    "GRAD",  "theory FWD", "BWD",
@@ -63,8 +94,7 @@ std::string knees_for_people(const RecommendReport& report) {
              "training step of the baseline\n",
              kKneeVrr, kKneeNmse) +
          render(table, OutputFormat::Table) +
-         "area, energy: of the MACs, relative to fp32-accumulating ones; least: energy with one "
-         "bit everywhere\n";
+         "area, energy: see below; least: energy with one bit everywhere\n";
 }
 
 std::string designs_for_people(const RecommendReport& report) {
@@ -97,8 +127,7 @@ std::string designs_for_people(const RecommendReport& report) {
              "seeds, with its interval of 95 %\n",
              report.seeds.size() == 1 ? fmt::format("seed {}", report.seeds.front())
                                       : fmt::format("seeds {}", fmt::join(report.seeds, ", "))) +
-         render(table, OutputFormat::Table) +
-         "area, energy: of the MACs, relative to fp32-accumulating ones\n";
+         render(table, OutputFormat::Table) + price_note(report);
 }
 
 std::string search_for_people(const RecommendReport& report) {
@@ -112,27 +141,6 @@ std::string search_for_people(const RecommendReport& report) {
   }
   return fmt::format("Search, one run each, with seed {}\n", report.search_seed) +
          render(table, OutputFormat::Table);
-}
-
-/// Sentences in lines of a terminal's width.
-std::string wrapped(const std::string& text, std::size_t width = 100) {
-  std::string lines;
-  std::size_t used = 0, start = 0;
-  while (start < text.size()) {
-    const std::size_t end = std::min(text.find(' ', start), text.size());
-    const std::size_t length = end - start;
-    if (used > 0 && used + 1 + length > width) {
-      lines += '\n';
-      used = 0;
-    } else if (used > 0) {
-      lines += ' ';
-      ++used;
-    }
-    lines += text.substr(start, length);
-    used += length;
-    start = end + 1;
-  }
-  return lines + "\n";
 }
 
 std::string report_for_people(const RecommendReport& report) {

@@ -44,6 +44,13 @@ void write_folder(const std::filesystem::path& folder, const std::vector<RtlFile
   }
 }
 
+/// Between quotes that a shell takes as they are.
+std::string shell_word(const std::string& text) {
+  std::string word = "'";
+  for (const char c : text) word += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return word + "'";
+}
+
 }  // namespace
 
 int rtl_command(const RtlCommand& command, OutputFormat format) {
@@ -63,7 +70,7 @@ int rtl_command(const RtlCommand& command, OutputFormat format) {
                     "their sum\n"
                     "check it: (cd {} && iverilog -g2001 -o mac_tb -c files.f mac_tb.v && vvp "
                     "mac_tb)\nmore: {}\n",
-                    folder, describe(file.mac), files.size(), design.latency(), folder,
+                    folder, describe(file.mac), files.size(), design.latency(), shell_word(folder),
                     (command.out / "README.txt").string()));
     return 0;
   }

@@ -29,6 +29,21 @@ PeCost with_column_adder(const CostRecord& alone, const CostRecord& chunked,
   return pe;
 }
 
+/// Of area and energy, which is what a step's cost is made of.
+void keep_worst(const std::vector<CostError>& errors, std::vector<CostError>& worst) {
+  for (const CostError& error : errors) {
+    if (error.cost != "area_um2" && error.cost != "energy_pj") continue;
+    const auto same = [&error](const CostError& other) { return other.cost == error.cost; };
+    const auto known = std::find_if(worst.begin(), worst.end(), same);
+    if (known == worst.end()) {
+      worst.push_back(error);
+    } else {
+      known->mean = std::max(known->mean, error.mean);
+      known->largest = std::max(known->largest, error.largest);
+    }
+  }
+}
+
 }  // namespace
 
 MacPricer fit_pricer(const CostFit& fit) {
@@ -110,8 +125,14 @@ RunCost price_run(const RunConfig& config, const RunPlan& plan) {
   RunCost cost;
   try {
     const CostFit fit = read_cost_fit(find_preset("costs", kShippedFit));
-    const MacPricer pricer = fit_pricer(fit);
+    const MacPricer by_fit = fit_pricer(fit);
+    const MacPricer pricer = [&](const RtlDesign& design, const std::string& layer, Pass pass) {
+      CostRecord record = by_fit(design, layer, pass);
+      keep_worst(record.errors, cost.errors);
+      return record;
+    };
     cost.library = fit.library;
+    cost.tools = fit.tools;
     const StepCost step = price_step(config.training.macs, config.array, plan.gemms, pricer);
     const StepCost wide = price_reference(config.training.macs, config.array, plan.gemms, pricer);
     cost.area_relative = step.mac_area_um2 / wide.mac_area_um2;
@@ -123,13 +144,29 @@ RunCost price_run(const RunConfig& config, const RunPlan& plan) {
   return cost;
 }
 
+std::string fit_text(const RunCost& cost) {
+  std::string text = fmt::format("by the fit on {} ({})", cost.library, cost.tools);
+  for (const CostError& error : cost.errors) {
+    text += fmt::format("{} {:.0f} % in {}", &error == cost.errors.data() ? ", off by" : " and",
+                        100 * error.mean, error.cost == "area_um2" ? "area" : "energy");
+  }
+  return text + (cost.errors.empty() ? "" : " on designs it had not seen");
+}
+
 Json to_json(const RunCost& cost) {
+  Json::Object errors;
+  for (const CostError& error : cost.errors) {
+    errors.emplace_back(error.cost,
+                        Json(Json::Object{{"mean", error.mean}, {"largest", error.largest}}));
+  }
   const auto number = [&cost](double value) {
     return cost.step ? std::optional<double>(value) : std::nullopt;
   };
   const StepCost step = cost.step.value_or(StepCost{});
   return Json::Object{{"backend", "fit"},
                       {"library", cost.library},
+                      {"tools", cost.tools},
+                      {"error", std::move(errors)},
                       {"mac_area_um2", number(step.mac_area_um2)},
                       {"area_relative", number(cost.area_relative)},
                       {"energy_step_uj", number(step.energy_uj)},

@@ -60,9 +60,14 @@ MacDesign fp32_accumulating(const MacDesign& mac);
 struct RunCost {
   std::optional<StepCost> step;
   double area_relative = 0, energy_relative = 0;  ///< with `step`
-  std::string library;
+  std::string library, tools;
+  /// Of the fit, on designs that it had not seen: the worst of what the run's MACs are.
+  std::vector<CostError> errors;
   std::string reason;  ///< without `step`: why
 };
+/// "by the fit on LIBRARY (TOOLS), off by 3 % in area and 5 % in energy on designs it had not
+/// seen".
+std::string fit_text(const RunCost& cost);
 RunCost price_run(const RunConfig& config, const RunPlan& plan);
 Json to_json(const RunCost& cost);
 

@@ -105,6 +105,48 @@ TEST_F(Rtl, TestbenchFailsIfTheRoundingIsWrong) {
   EXPECT_NE(simulate(files).find("FAIL: "), std::string::npos);
 }
 
+/// x^32 + x^22 + x^2 + x + 1, `steps` times.
+std::uint32_t lfsr_after(std::uint32_t state, int steps) {
+  for (int i = 0; i < steps; ++i) {
+    state = state << 1 | ((state >> 31 ^ state >> 21 ^ state >> 1 ^ state) & 1U);
+  }
+  return state;
+}
+
+TEST_F(Rtl, RandomWordsShareNoBitsAndChunksEndWhereTheyShould) {
+  if (!installed("iverilog")) GTEST_SKIP() << "no iverilog; scripts/setup installs it";
+  std::vector<RtlFile> files = rtl_folder(design_of(kE5m2));
+  for (RtlFile& file : files) {
+    if (file.name != "mac_tb.v") continue;
+    file.text = R"(module mac_tb;
+  reg clock = 0, reset = 1, start = 0, last = 0;
+  wire [7:0] random;
+  wire chunk_end;
+  integer i;
+  nm_lfsr #(.WORD(8), .SEED(32'h12345)) words(.clock(clock), .reset(reset), .random(random));
+  nm_chunk_counter #(.LENGTH(3)) chunks(.clock(clock), .start(start), .last(last), .chunk_end(chunk_end));
+  initial begin
+    #1 clock = 1; #1 clock = 0; reset = 0;
+    for (i = 0; i < 40; i = i + 1) begin
+      // Sums of 8 products: chunks of 3, 3 and 2.
+      start = i % 8 == 0; last = i % 8 == 7;
+      #1 $display("%0d %0d", random, chunk_end);
+      clock = 1; #1 clock = 0;
+    end
+    $finish;
+  end
+endmodule
+)";
+  }
+  std::string expected;
+  for (int i = 0; i < 40; ++i) {
+    const bool ends = i % 8 == 2 || i % 8 == 5 || i % 8 == 7;
+    expected += std::to_string(lfsr_after(0x12345, 8 * i) & 255U) + (ends ? " 1\n" : " 0\n");
+  }
+  const std::string found = simulate(files);
+  EXPECT_NE(found.find(expected), std::string::npos) << found << "\nexpected\n" << expected;
+}
+
 TEST(RtlFolder, DependsOnDesignAndSeedOnly) {
   const RtlDesign design = design_of(kE5m2);
   const std::vector<RtlFile> once = rtl_folder(design, 7);
