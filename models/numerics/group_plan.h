@@ -21,7 +21,7 @@ struct GroupPlan {
   bool counts = false;            ///< statistics come from kernels, too
   /// They take a group's exact sum as a pair of doubles, because one is too short for it.
   bool group_sums_in_pairs = false;
-  std::string reason;             ///< for people
+  std::string reason;  ///< for people
 };
 
 struct PlanInput;
