@@ -11,23 +11,28 @@ COSTS = {
 }
 
 
+DETAIL = 10  # points of accuracy below the best that are drawn to scale; what lies below is named at the lower edge
+
+
 def accuracy_against_cost(points):
     """A panel per cost, relative to MACs of the same operands that accumulate in fp32. None without costs."""
     shown = [p for p in points if p.accuracy is not None and all(p.cost(cost) is not None for cost in COSTS)]
     if not shown:
         return None
     names = list(dict.fromkeys(_order(p) for p in shown))
-    figure, axes = plt.subplots(1, len(COSTS), sharey=True, figsize=(PAGE, 3.2))
+    best = max(p.accuracy for p in shown)
+    floor = max(min(p.accuracy for p in shown), best - DETAIL) - 1.5
+    figure, axes = plt.subplots(1, len(COSTS), sharey=True, figsize=(PAGE, 3.6))
     for axis, (cost, label) in zip(axes, COSTS.items()):
         _front(axis, shown, cost)
         for index, name in enumerate(names):
             _series(axis, index, name, [p for p in shown if _order(p) == name], cost)
-        _labels(axis, shown, cost)
-        axis.set_xlabel(f"{label} / that of fp32-accumulating MACs")
-        axis.set_xlim(0, 1.12 * max(p.cost(cost) for p in shown))  # with room for names
-    best = max(p.accuracy for p in shown)
+        _labels(axis, shown, cost, floor)
+        axis.set_xlabel(f"{label}\nrelative to fp32-accumulating MACs")
+        costs = [p.cost(cost) for p in shown]
+        axis.set_xlim(min(costs) - 0.1, max(costs) + 0.1)  # with room for names
     axes[0].set_ylabel("test accuracy (%)")
-    axes[0].set_ylim(max(0, min(p.accuracy for p in shown) - 5), min(100, best + 4))
+    axes[0].set_ylim(floor, best + 0.15 * (best - floor))
     plain, _ = sweep.baselines(points)
     if plain is not None and plain.accuracy is not None:
         for axis in axes:
@@ -68,13 +73,21 @@ def _series(axis, index, name, line, cost):
                   color=SERIES[index % len(SERIES)], marker=MARKERS[index % len(MARKERS)], label=name)
 
 
-def _labels(axis, points, cost):
-    """Names beside the points: of sequential ones below, of others above, so that neighbours do not hide each other."""
+def _labels(axis, points, cost, floor):
+    """Names beside the points: of sequential ones slanting down, of others up, so that neighbours do not hide each
+    other. Designs below the floor stand at it, with their accuracy."""
     for point in points:
-        below = not point.chunk
         name = "fp32" if point.accumulator == "e8m23" else point.accumulator
-        axis.annotate(name, (point.cost(cost), point.accuracy), textcoords="offset points",
-                      xytext=(3, -8 if below else 4), fontsize=6, color=GREY)
+        x = point.cost(cost)
+        if point.accuracy < floor:
+            axis.plot([x], [floor], marker="v", color=GREY, markersize=4, clip_on=False)
+            axis.annotate(f"{name}: {point.accuracy:.0f} %", (x, floor), textcoords="offset points", xytext=(3, 4),
+                          fontsize=6, color=GREY)
+            continue
+        up = bool(point.chunk)
+        axis.annotate(name, (x, point.accuracy), textcoords="offset points", xytext=(2, 3 if up else -3), fontsize=6,
+                      color=GREY, rotation=45 if up else -45, rotation_mode="anchor", ha="left",
+                      va="bottom" if up else "top")
 
 
 def _source(points):
