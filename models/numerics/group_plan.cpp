@@ -102,6 +102,9 @@ GroupPlan plan_dot(const PlanInput& input) {
   // In a pair the low part adds up the rounding errors of `terms` sums.
   plan.counts =
       !input.starts_from_c0 && group_bits + log2_ceil(dot.terms) <= 2 * kFloat64.significand;
+  if (plan.counts && plan.group_sums_in_pairs) {
+    plan.reason += "; statistics add a group's products as pairs of doubles";
+  }
   return plan;
 }
 

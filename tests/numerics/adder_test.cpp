@@ -136,6 +136,24 @@ TEST(TruncateAligned, LanesAgreeWithTheReference) {
   expect_plans(random::any_truncate_aligned, 11, 500, 50);
 }
 TEST(DotOrder, LanesAgreeWithTheReference) { expect_plans(random::any_dot, 12, 500, 60); }
+TEST(DotOrder, CountsGroupsWiderThanADoubleAsTheReferenceDoes) {
+  random::Generator generator(14);
+  std::int64_t in_pairs = 0, in_lanes = 0;
+  constexpr int kDesigns = 60;
+  for (int i = 0; i < kDesigns && !testing::Test::HasFailure(); ++i) {
+    MacDesign mac;
+    mac.a = mac.b = NumberFormat::parse("fp16");
+    mac.accumulator.format = NumberFormat::parse("fp32");
+    mac.accumulator.rounding.mode = RoundingMode::TowardZero;
+    mac.dot =
+        Dot{std::int64_t{4} << i % 3, 23 + i % 3, DotAccumulator::Aligned, Alignment::TowardZero};
+    const GemmShape shape{3, 17, random::integer(generator, 1, 200)};
+    const auto gemm = random::any_gemm(generator, mac, shape, Values::Finite, false);
+    in_pairs += explain_plan(gemm.problem).find("pairs of doubles") != std::string::npos ? 1 : 0;
+    expect_plan_is_reference(gemm, in_lanes);
+  }
+  EXPECT_GE(in_pairs, kDesigns / 2);
+}
 TEST(ExactOrder, LanesAgreeWithTheReference) { expect_plans(random::any_exact, 13, 400, 50); }
 
 MacDesign small_design(const char* accumulator) {
