@@ -13,10 +13,12 @@
 #include "sim/experiment/hardware_json.h"
 #include "sim/experiment/interrupt.h"
 #include "sim/experiment/plan.h"
+#include "sim/experiment/precision_record.h"
 #include "sim/experiment/progress.h"
 #include "sim/experiment/run_config.h"
 #include "sim/experiment/run_directory.h"
 #include "sim/experiment/step_cost.h"
+#include "sim/training/precision_statistics.h"
 
 namespace narrowmac {
 namespace fs = std::filesystem;
@@ -41,6 +43,10 @@ class Session {
 
  private:
   void save();
+  /// Adds an epoch to the precision record, if the run has one.
+  void record_precision();
+  void save_statistics();
+  [[nodiscard]] PrecisionProblem precision_problem() const;
   void show_progress(const StepReport& step);
   [[nodiscard]] std::map<std::string, double> host_seconds() const;
   [[nodiscard]] std::int64_t images_done() const;
@@ -54,12 +60,14 @@ class Session {
   std::unique_ptr<Accelerator> accelerator_;
   Trainer trainer_;
   RunRecord record_;
+  std::optional<PrecisionRecord> precision_;
   std::map<std::string, double> earlier_host_seconds_;  ///< of the sessions before this one
   double earlier_seconds_ = 0;
   Clock::time_point start_ = Clock::now();
   Clock::time_point last_save_ = start_;
   double training_seconds_ = 0;
   double checkpoint_total_ = 0;
+  double precision_seconds_ = 0;
   std::int64_t first_step_ = 0;
   Progress progress_;
 };
@@ -78,9 +86,12 @@ Session::Session(const RunConfig& config, const Dataset& train, RunDirectory& di
     trainer_.restore(checkpoint->tensors, checkpoint->state);
     trainer_.restore_work(std::move(checkpoint->work));
     record_ = std::move(checkpoint->record);
+    precision_ = std::move(checkpoint->precision);
     earlier_host_seconds_ = std::move(checkpoint->host_seconds);
     earlier_seconds_ = checkpoint->seconds;
   } else {
+    if (config.precision) precision_.emplace();
+    record_precision();
     save();
   }
   first_step_ = trainer_.state().step;
@@ -95,6 +106,7 @@ bool Session::train() {
     record_.add(trainer_.take_observations());
     show_progress(step);
     const bool end_of_epoch = step.step % trainer_.steps_per_epoch() == 0;
+    if (end_of_epoch && !trainer_.state().diverged) record_precision();
     const bool stop = InterruptGuard::signal() != 0;
     if (stop || end_of_epoch || seconds_since(last_save_) >= checkpoint_seconds_) save();
     if (stop) break;
@@ -112,11 +124,40 @@ void Session::save() {
   checkpoint.tensors = trainer_.tensors();
   checkpoint.record = record_;
   checkpoint.work = trainer_.work();
+  checkpoint.precision = precision_;
   checkpoint.host_seconds = host_seconds();
   checkpoint.seconds = earlier_seconds_ + seconds_since(start_);
   directory_.save(checkpoint);
   last_save_ = Clock::now();
   checkpoint_total_ += std::chrono::duration<double>(last_save_ - start).count();
+}
+
+PrecisionProblem Session::precision_problem() const {
+  return {config_.network, config_.training, train_, *accelerator_};
+}
+
+void Session::record_precision() {
+  if (!precision_) return;
+  const Clock::time_point start = Clock::now();
+  precision_->add(gradient_deviations(precision_problem(), trainer_.tensors()));
+  const Clock::duration elapsed = Clock::now() - start;
+  precision_seconds_ += std::chrono::duration<double>(elapsed).count();
+  start_ += elapsed;  // the time is no part of the training's
+}
+
+void Session::save_statistics() {
+  const Clock::time_point start = Clock::now();
+  const auto progress = [&](std::int64_t done, std::int64_t images) {
+    if (!progress_.due()) return;
+    progress_.show(fmt::format("{}  noise gains  image {}/{}", config_.name, done, images));
+  };
+  const std::vector<PrecisionGains> gains =
+      precision_gains(precision_problem(), trainer_.tensors(), progress);
+  progress_.clear();
+  const double rate =
+      least_learning_rate(config_.training, trainer_.steps_per_epoch(), trainer_.state().step);
+  directory_.save_statistics(precision_->statistics_json(gains, rate));
+  precision_seconds_ += seconds_since(start);
 }
 
 void Session::show_progress(const StepReport& step) {
@@ -134,6 +175,7 @@ std::map<std::string, double> Session::host_seconds() const {
   std::map<std::string, double> total = earlier_host_seconds_;
   for (const auto& entry : trainer_.host_seconds()) total[entry.first] += entry.second;
   total["checkpoint"] += checkpoint_total_;
+  if (precision_) total["precision"] += precision_seconds_;
   return total;
 }
 
@@ -200,6 +242,7 @@ std::string Session::finish(const Dataset& test, const RunPlan& plan) {
   const Clock::time_point start = Clock::now();
   const Evaluation evaluation = trainer_.evaluate(test);
   const double evaluation_seconds = seconds_since(start);
+  if (precision_ && !trainer_.state().diverged) save_statistics();
   Json::Object results = {{"test_accuracy", evaluation.accuracy},
                           {"test_loss", evaluation.loss},
                           {"train_loss", record_.last_epoch_loss()},

@@ -232,11 +232,33 @@ void check_subnormals(const ConfigTable& root, const RunConfig& config) {
   }
 }
 
-void read_observe(const ConfigTable& root, TrainingSettings& training) {
+/// Statistics of a run that rounds would mistake its noise for the gradients'.
+void check_full_precision(const ConfigTable& root, const ConfigTable& observe,
+                          const TrainingSettings& training) {
+  const Formats& formats = training.formats;
+  const auto check = [&](bool full, std::string_view found, std::string_view remedy) {
+    if (full) return;
+    throw observe.error("precision",
+                        fmt::format("found true beside {}; the statistics must be those of a "
+                                    "full-precision run; accepted: true without it ({})",
+                                    found, remedy));
+  };
+  check(!has_table(root, "mac"), "[mac]", "mac = false");
+  check(!training.quantization, "[quantization]", "quantization = false");
+  for (const TensorFormat* format :
+       {&formats.activation, &formats.weight, &formats.gradient, &formats.weight_update}) {
+    check(format->is_identity(), "[formats] that are not fp32", "formats = false");
+  }
+}
+
+void read_observe(const ConfigTable& root, RunConfig& config) {
   if (!root.has("observe")) return;
   const ConfigTable table = root.table("observe");
+  TrainingSettings& training = config.training;
   training.sample = table.integer_or("sample", training.sample, 0, kLargest);
   training.sample_rows = table.integer_or("rows", training.sample_rows, 0, kLargest);
+  config.precision = table.boolean_or("precision", false);
+  if (config.precision) check_full_precision(root, table, training);
 }
 
 /// The theory asks for lengths, which the images and their number decide.
@@ -278,7 +300,7 @@ RunConfig parse_run_config(const ConfigTable& root, const fs::path& path) {
   check_subnormals(root, config);
   config.array = parse_array(root);
   if (!rules.empty()) apply_rules(rules, config);
-  read_observe(root, config.training);
+  read_observe(root, config);
   root.reject_unknown();
   return config;
 }

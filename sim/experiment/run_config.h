@@ -33,6 +33,7 @@ struct RunConfig {
   std::optional<MacDesign>
       mac;                    ///< [mac] alone, with FWD's operands; absent: fp32 through OpenBLAS
   TrainingSettings training;  ///< with the MAC of every pass and layer
+  bool precision = false;     ///< record what the assignment of fixed-point formats needs to know
   ArrayDesign array;
 };
 

@@ -73,8 +73,9 @@ std::string settings_text(const RunConfig& config) {
   std::string text = training_text(training) + "\n" + formats_text(training) + "\n";
   if (config.mac) text += macs_to_toml(config) + "\n";
   text += to_toml(config.array) + "\n";
-  return text +
-         fmt::format("[observe]\nsample = {}\nrows = {}\n", training.sample, training.sample_rows);
+  text += fmt::format("[observe]\nsample = {}\nrows = {}\n", training.sample, training.sample_rows);
+  if (config.precision) text += "precision = true\n";
+  return text;
 }
 
 std::uint64_t fnv1a(std::string_view text) {

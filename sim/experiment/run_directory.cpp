@@ -20,6 +20,8 @@ constexpr const char* kSummary = "summary.json";
 constexpr const char* kSteps = "steps.csv";
 constexpr const char* kObservations = "observations.csv";
 constexpr const char* kLayers = "layers.csv";
+constexpr const char* kTensors = "tensors.csv";
+constexpr const char* kStatistics = "statistics.json";
 constexpr const char* kState = "state.json";
 constexpr std::string_view kStep = "step-";
 
@@ -64,16 +66,17 @@ Json seconds_to_json(const std::map<std::string, double>& seconds) {
 }
 
 std::string state_text(const Checkpoint& checkpoint) {
-  return Json(Json::Object{{"schema", 1},
-                           {"step", checkpoint.state.step},
-                           {"loss_scale", checkpoint.state.loss_scale},
-                           {"good_steps", checkpoint.state.good_steps},
-                           {"diverged", checkpoint.state.diverged},
-                           {"seconds", checkpoint.seconds},
-                           {"host_seconds", seconds_to_json(checkpoint.host_seconds)},
-                           {"work", work_to_json(checkpoint.work)},
-                           {"observed", checkpoint.record.to_json()}})
-      .to_text();
+  Json::Object state = {{"schema", 1},
+                        {"step", checkpoint.state.step},
+                        {"loss_scale", checkpoint.state.loss_scale},
+                        {"good_steps", checkpoint.state.good_steps},
+                        {"diverged", checkpoint.state.diverged},
+                        {"seconds", checkpoint.seconds},
+                        {"host_seconds", seconds_to_json(checkpoint.host_seconds)},
+                        {"work", work_to_json(checkpoint.work)},
+                        {"observed", checkpoint.record.to_json()}};
+  if (checkpoint.precision) state.emplace_back("precision", checkpoint.precision->to_json());
+  return Json(std::move(state)).to_text();
 }
 
 }  // namespace
@@ -145,6 +148,9 @@ std::optional<Checkpoint> read_checkpoint(const fs::path& run_directory) {
     checkpoint.record =
         RunRecord::restore(json.at("observed"), read_file(run_directory / kSteps),
                            read_file(run_directory / kObservations), checkpoint.state.step);
+    if (const Json* precision = json.find("precision")) {
+      checkpoint.precision = PrecisionRecord::from_json(*precision);
+    }
     checkpoint.tensors = read_tensors(folder);
     return checkpoint;
   } catch (const Error& failure) {
@@ -159,6 +165,7 @@ void RunDirectory::save(const Checkpoint& checkpoint) {
   write_file(path_ / kSteps, checkpoint.record.steps_csv());
   write_file(path_ / kObservations, checkpoint.record.observations_csv());
   write_file(path_ / kLayers, checkpoint.record.layers_csv(checkpoint.work, macs_, array_));
+  if (checkpoint.precision) write_file(path_ / kTensors, checkpoint.precision->tensors_csv());
   const fs::path folder = path_ / "checkpoint";
   const std::string name = fmt::format("{}{}", kStep, checkpoint.state.step);
   if (!fs::exists(folder / name)) {
@@ -186,6 +193,10 @@ void RunDirectory::save(const Checkpoint& checkpoint) {
     std::error_code ignored;               // what stays is removed at the next start
     fs::remove_all(doomed, ignored);
   }
+}
+
+void RunDirectory::save_statistics(const std::string& statistics) {
+  write_file(path_ / kStatistics, statistics);
 }
 
 void RunDirectory::finish(const std::string& summary) { write_file(path_ / kSummary, summary); }

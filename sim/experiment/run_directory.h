@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "sim/experiment/files.h"
+#include "sim/experiment/precision_record.h"
 #include "sim/experiment/run_config.h"
 #include "sim/experiment/run_record.h"
 #include "sim/training/trainer.h"
@@ -19,6 +20,7 @@ struct Checkpoint {
   std::vector<NamedTensor> tensors;
   RunRecord record;
   RunRecord::Work work;
+  std::optional<PrecisionRecord> precision;  ///< if the run records it
   std::map<std::string, double> host_seconds;
   double seconds = 0;  ///< of training so far
 };
@@ -39,9 +41,11 @@ class RunDirectory {
   [[nodiscard]] std::string summary() const;
   /// The latest checkpoint, if there is one.
   [[nodiscard]] std::optional<Checkpoint> load() const { return read_checkpoint(path_); }
-  /// Writes steps.csv, observations.csv, layers.csv and checkpoint/step-N; keeps step 0 and the
-  /// last two.
+  /// Writes steps.csv, observations.csv, layers.csv, with precision tensors.csv, and
+  /// checkpoint/step-N; keeps step 0 and the last two.
   void save(const Checkpoint& checkpoint);
+  /// Writes statistics.json.
+  void save_statistics(const std::string& statistics);
   /// Writes summary.json: from now on the run is finished.
   void finish(const std::string& summary);
 

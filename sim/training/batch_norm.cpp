@@ -109,7 +109,8 @@ void BatchNormBackward::add(const ImageRange& images, const float* x, const floa
   }
 }
 
-void BatchNormBackward::finish(const float* weight, float* weight_gradient, float* bias_gradient) {
+void BatchNormBackward::finish(const float* weight, bool through_statistics, float* weight_gradient,
+                               float* bias_gradient) {
   const auto rows = static_cast<double>(images_ * rows_);
   const auto sum = [&](std::int64_t column) {
     double total = 0;
@@ -125,8 +126,8 @@ void BatchNormBackward::finish(const float* weight, float* weight_gradient, floa
     bias_gradient[c] = static_cast<float>(of_gradient);
     weight_gradient[c] = static_cast<float>(of_product);
     factor_.push_back(weight[c] * statistics_.inverse_deviation[static_cast<std::size_t>(c)]);
-    gradient_mean_.push_back(static_cast<float>(of_gradient / rows));
-    product_mean_.push_back(static_cast<float>(of_product / rows));
+    gradient_mean_.push_back(through_statistics ? static_cast<float>(of_gradient / rows) : 0.0F);
+    product_mean_.push_back(through_statistics ? static_cast<float>(of_product / rows) : 0.0F);
   }
 }
 

@@ -46,15 +46,17 @@ struct BatchNormForward {
   std::vector<float> mean, factor;
 };
 
-/// Gradients through the batch's own mean and variance: first the sums over all images, then dx.
+/// Gradients: first the sums over all images, then dx.
 class BatchNormBackward {
  public:
   BatchNormBackward(const ChannelStatistics& statistics, std::int64_t images,
                     std::int64_t rows_per_image);
   /// `x` and `dy`: the batch.
   void add(const ImageRange& images, const float* x, const float* dy);
-  /// After add() of all images.
-  void finish(const float* weight, float* weight_gradient, float* bias_gradient);
+  /// After add() of all images. `through_statistics`: mean and variance are the batch's own, so the
+  /// gradient also flows through them; otherwise they are constants.
+  void finish(const float* weight, bool through_statistics, float* weight_gradient,
+              float* bias_gradient);
   /// After finish().
   void run(const ImageRange& images, const float* x, const float* dy, float* dx) const;
 

@@ -57,7 +57,9 @@ class GemmLayer : public Layer {
   void finish_bias_gradient(const Run& run);
   /// The rounded weights as BWD's K x N: linear as a view; convolution with each tap transposed.
   OperandView backward_weights(const Run& run);
-  OperandView rows_of(const float* x, const Run& run) const;
+  OperandView rows_of(const float* x, const Run& run) const {
+    return forward_rows(shape_, x, run.images);
+  }
   OperandView backward_rows_of(const float* dy, const Run& run) const;
   void check_finite(const MacDesign& mac, const OperandView& view, const Run& run) const;
   void execute(Pass pass, const OperandView& a, const OperandView& b, const OutputView& out,
@@ -200,24 +202,6 @@ void GemmLayer::finish_bias_gradient(const Run& run) {
   }
 }
 
-OperandView GemmLayer::rows_of(const float* x, const Run& run) const {
-  const FeatureShape& in = shape_.inputs.front();
-  if (shape_.layer.kind == Kind::Linear) {
-    return OperandView::dense(x, run.images, in.channels, in.channels);
-  }
-  ConvolutionPatches patches;
-  patches.images = run.images;
-  patches.height = in.height;
-  patches.width = in.width;
-  patches.channels = in.channels;
-  patches.out_height = shape_.output.height;
-  patches.out_width = shape_.output.width;
-  patches.kernel_height = patches.kernel_width = shape_.layer.kernel;
-  patches.step = shape_.layer.stride;
-  patches.offset_y = patches.offset_x = -shape_.layer.padding;
-  return OperandView::patches(x, patches);
-}
-
 OperandView GemmLayer::backward_rows_of(const float* dy, const Run& run) const {
   const FeatureShape& in = shape_.inputs.front();
   const FeatureShape& out = shape_.output;
@@ -356,10 +340,12 @@ void GemmLayer::backward(std::span<Activation* const> inputs, const Activation& 
   const Operand dy = gradient_operand(output, run);
   if (shape_.layer.bias) finish_bias_gradient(run);
   const Operand x = input_operand(*inputs[0], run);
-  execute(Pass::Gradient, rows_of(x.data, run).transposed(),
-          OperandView::dense(dy.data, rows, out, out), weight_.gradient.data(), run);
-  scale_and_bias(weight_.gradient.data(), weight_.gradient.size() / out, out,
-                 static_cast<float>(x.scale * dy.scale), nullptr);
+  if (host_.observer == nullptr || host_.observer->layer_output(number_, x.data, dy.data, run)) {
+    execute(Pass::Gradient, rows_of(x.data, run).transposed(),
+            OperandView::dense(dy.data, rows, out, out), weight_.gradient.data(), run);
+    scale_and_bias(weight_.gradient.data(), weight_.gradient.size() / out, out,
+                   static_cast<float>(x.scale * dy.scale), nullptr);
+  }
 
   if (input_gradients[0] == nullptr) return;
   execute(Pass::Backward, backward_rows_of(dy.data, run), backward_weights(run), input_gradients[0],
@@ -385,6 +371,24 @@ void GemmLayer::backward_quantised(Activation& input, const Activation& output,
 }
 
 }  // namespace
+
+OperandView forward_rows(const LayerShape& shape, const float* input, std::int64_t images) {
+  const FeatureShape& in = shape.inputs.front();
+  if (shape.layer.kind == Kind::Linear) {
+    return OperandView::dense(input, images, in.channels, in.channels);
+  }
+  ConvolutionPatches patches;
+  patches.images = images;
+  patches.height = in.height;
+  patches.width = in.width;
+  patches.channels = in.channels;
+  patches.out_height = shape.output.height;
+  patches.out_width = shape.output.width;
+  patches.kernel_height = patches.kernel_width = shape.layer.kernel;
+  patches.step = shape.layer.stride;
+  patches.offset_y = patches.offset_x = -shape.layer.padding;
+  return OperandView::patches(input, patches);
+}
 
 std::unique_ptr<Layer> make_gemm_layer(const LayerShape& shape, std::int64_t number, Host& host) {
   return std::make_unique<GemmLayer>(shape, number, host);

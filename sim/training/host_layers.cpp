@@ -51,7 +51,7 @@ class MaxPoolLayer : public Layer {
     const std::int64_t floats = pool_.input.size() + pool_.output.size();
     const float* x = inputs[0]->value;
     float* y = output.value;
-    if (!inputs[0]->of_relu_for_pool || !run.training()) {
+    if (!inputs[0]->of_relu_for_pool || !run.has_backward()) {
       host_.images.add("pool", floats, [this, x, y](const ImageRange& images) {
         max_pool_forward(pool_, images, x, y);
       });
@@ -194,7 +194,8 @@ class BatchNormLayer : public Layer {
     host_.finish_images(run);
     {
       const PhaseTimer timer(host_, run, "batch_norm");
-      backward_->finish(weight_.value.data(), weight_.gradient.data(), bias_.gradient.data());
+      backward_->finish(weight_.value.data(), run.training(), weight_.gradient.data(),
+                        bias_.gradient.data());
     }
     if (gradients[0] == nullptr) return;
     host_.images.add("batch_norm", 3 * size,

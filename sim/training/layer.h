@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "models/numerics/operand_view.h"
 #include "models/quantizers/gradient_kernel.h"
 #include "models/workload/network.h"
 #include "sim/training/buffer.h"
@@ -19,6 +20,9 @@
 #include "sim/training/trainer.h"
 
 namespace narrowmac {
+
+struct Activation;
+struct Run;
 
 /// Infinity or NaN met a format or an accumulator that has neither: the run diverged. Caught by the
 /// trainer.
@@ -32,7 +36,25 @@ struct Run {
   RunPosition position;
   std::int64_t images = 0;
   bool observe = false;
+  bool differentiated = false;  ///< of an evaluation: backward() follows
   [[nodiscard]] bool training() const { return !position.evaluation; }
+  [[nodiscard]] bool has_backward() const { return training() || differentiated; }
+};
+
+/// Looks at the gradients of an fp32 network on their way back. What it is given stays valid during
+/// the call.
+class GradientObserver {
+ public:
+  GradientObserver() = default;
+  GradientObserver(const GradientObserver&) = delete;
+  GradientObserver& operator=(const GradientObserver&) = delete;
+  virtual ~GradientObserver() = default;
+  /// The gradient of an activation that GEMMs read, with the parts of all its readers.
+  virtual void activation(const Activation& activation, const Run& run) = 0;
+  /// Input and gradient of the output of the GEMM layer `number`. Returns whether the gradient of
+  /// its weight is wanted.
+  virtual bool layer_output(std::int64_t number, const float* input, const float* gradient,
+                            const Run& run) = 0;
 };
 
 /// What the layers share with the trainer.
@@ -46,6 +68,7 @@ struct Host {
   ImagePipeline images;              ///< what is still to be done for each image
   /// Of quantised training: the gradient's codes for GRAD and BWD of the layer at work.
   std::array<AlignedBuffer, 2> gradient_codes = {};
+  GradientObserver* observer = nullptr;
 
   /// Runs the pipeline: before anything looks at a whole batch.
   void finish_images(const Run& run) {
@@ -148,5 +171,7 @@ class Layer {
 /// host.work.
 std::unique_ptr<Layer> make_layer(const LayerShape& shape, std::int64_t number, Host& host);
 std::unique_ptr<Layer> make_gemm_layer(const LayerShape& shape, std::int64_t number, Host& host);
+/// The input of a GEMM layer as its FWD reads it: rows x K.
+OperandView forward_rows(const LayerShape& shape, const float* input, std::int64_t images);
 
 }  // namespace narrowmac

@@ -133,6 +133,10 @@ void LayerGraph::backward(const Run& run) {
 void LayerGraph::backward_node(std::size_t node, const Run& run) {
   Activation& output = activations_[node + 1];
   if (output.needs_gradient) {
+    if (host_.observer != nullptr && output.read_by_gemm) {
+      host_.finish_images(run);
+      host_.observer->activation(output, run);
+    }
     struct Addition {
       Activation* target;
       Buffer part;

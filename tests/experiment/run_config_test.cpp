@@ -361,6 +361,26 @@ TEST_F(RunConfigFile, ValuesOutOfRangeSayWhatIsAccepted) {
   expect_refused(kRun, {"data.normalisation={deviation = [0]}"}, {"deviation", "above 0"});
 }
 
+TEST_F(RunConfigFile, PrecisionStatisticsAreThoseOfAFullPrecisionRun) {
+  const std::string full = "observe.precision=true";
+  EXPECT_TRUE(read(kRun, {full, "mac=false", "formats=false"}).precision);
+  EXPECT_FALSE(read(kRun).precision);
+  expect_refused(kRun, {full},
+                 {"observe.precision", "found true beside [mac]", "full-precision", "mac = false"});
+  expect_refused(kRun, {full, "mac=false"}, {"observe.precision", "[formats]", "formats = false"});
+  expect_refused(kRun, {full, "mac=false", "formats={weight_update = \"e5m10\"}"}, {"[formats]"});
+  expect_refused(kRun, {full, "mac=false", "formats=false", "quantization.gradient=psq"},
+                 {"observe.precision", "[quantization]", "quantization = false"});
+}
+
+TEST_F(RunConfigFile, ARunWithPrecisionStatisticsIsAnotherRunThanOneWithout) {
+  const RunConfig without = read(kRun, {"mac=false", "formats=false"});
+  const RunConfig with = read(kRun, {"mac=false", "formats=false", "observe.precision=true"});
+  EXPECT_NE(run_hash(with), run_hash(without));
+  EXPECT_EQ(to_toml(without, "tiny.toml").find("precision"), std::string::npos);
+  EXPECT_TRUE(read(to_toml(with, "tiny.toml")).precision);
+}
+
 TEST_F(RunConfigFile, ANetworkIsAFileOrAPreset) {
   expect_refused(kRun, {"network.preset=cnn"}, {"network", "both file and preset"});
   expect_refused(kRun, {"network.file=missing.toml"}, {"network.file", "missing.toml"});

@@ -347,6 +347,88 @@ TEST(Run, TheFp32RunHasTimesAndShapesButNoCyclesAndNoLosses) {
   EXPECT_EQ(layers.at(1), "conv1,FWD,360,4,9,373248,,,,,,,,,,,,");
 }
 
+const std::vector<std::string> kPrecision = {"mac=false", "formats=false",
+                                             "observe.precision=true"};
+
+TEST(Run, PrecisionStatisticsAreOneFileForAssignAndATableOfEpochs) {
+  const TinyRun run;
+  RunOptions options = options_of(run, "out");
+  options.set = kPrecision;
+  (void)run_experiment(options);
+  const std::vector<std::string> rows = lines_of(run / "out/tensors.csv");
+  EXPECT_EQ(rows.at(0), "epoch,layer,weight_gradient_std,activation_gradient_std");
+  ASSERT_EQ(rows.size(), 1U + 4 * 2) << "two layers before the first step and after three epochs";
+  EXPECT_TRUE(rows[1].starts_with("0,conv1,")) << rows[1];
+  EXPECT_TRUE(rows[8].starts_with("3,fc1,")) << rows[8];
+
+  double least = 1e9, largest = 0, largest_activation = 0;
+  for (std::size_t row = 2; row < rows.size(); row += 2) {  // fc1
+    double weight = 0, activation = 0;
+    ASSERT_EQ(std::sscanf(rows[row].c_str(), "%*d,fc1,%lf,%lf", &weight, &activation), 2);
+    least = std::min(least, weight);
+    largest = std::max(largest, weight);
+    largest_activation = std::max(largest_activation, activation);
+  }
+  const Json statistics = Json::parse(read_file(run / "out/statistics.json"), "statistics.json");
+  const Json::Array& layers = statistics.at("layers").array();
+  ASSERT_EQ(layers.size(), 2U);
+  EXPECT_EQ(layers[0].at("name").string(), "conv1");
+  EXPECT_TRUE(layers[0].at("activation_noise_gain").is_null()) << "the image";
+  EXPECT_GT(layers[1].at("activation_noise_gain").number(), 0);
+  EXPECT_GT(layers[1].at("weight_noise_gain").number(), 0);
+  EXPECT_GT(layers[1].at("lambda_max").number(), 0);
+  EXPECT_EQ(layers[1].at("weight_gradient_std_min").number(), least);
+  EXPECT_EQ(layers[1].at("weight_gradient_std_max").number(), largest);
+  EXPECT_EQ(layers[1].at("activation_gradient_std_max").number(), largest_activation);
+  const std::string last = lines_of(run / "out/steps.csv").back();
+  EXPECT_EQ(statistics.at("learning_rate_min").number(),
+            std::stod(last.substr(last.rfind(',') + 1)));
+  const Json summary = Json::parse(read_file(run / "out/summary.json"), "summary.json");
+  EXPECT_GT(summary.at("time").at("phases").at("precision").number(), 0);
+}
+
+TEST(Run, PrecisionStatisticsChangeNoBitOfTheTraining) {
+  const TinyRun run;
+  RunOptions options = options_of(run, "with");
+  options.set = kPrecision;
+  (void)run_experiment(options);
+  options.set.pop_back();
+  options.out = run / "without";
+  (void)run_experiment(options);
+  auto with = outcome_of(run / "with"), without = outcome_of(run / "without");
+  EXPECT_EQ(with["config.toml"], without["config.toml"] + "precision = true\n");
+  without["config.toml"] = with["config.toml"];
+  EXPECT_EQ(with, without);
+  EXPECT_FALSE(fs::exists(run / "without/statistics.json"));
+  EXPECT_FALSE(fs::exists(run / "without/tensors.csv"));
+}
+
+TEST(Run, PrecisionStatisticsOfAKilledRunOnOtherThreadsHaveTheSameBits) {
+  const TinyRun run;
+  RunOptions options = options_of(run, "whole");
+  options.set = kPrecision;
+  options.checkpoint_seconds = 0;
+  (void)run_experiment(options);
+  options.out = run / "killed";
+  options.threads = 2;
+  for (int i = 0; i < 3; ++i) (void)run_and_kill(options, Milliseconds(60));
+  options.resume = true;
+  (void)run_experiment(options);
+  EXPECT_EQ(outcome_of(run / "whole"), outcome_of(options.out));
+  for (const char* file : {"statistics.json", "tensors.csv"}) {
+    EXPECT_EQ(read_file(run / "whole" / file), read_file(options.out / file)) << file;
+  }
+}
+
+TEST(Run, ADivergedRunHasNoPrecisionStatistics) {
+  const TinyRun run;
+  RunOptions options = options_of(run, "out");
+  options.set = kPrecision;
+  options.set.insert(options.set.end(), {"training.learning_rate=1e8", "training.loss_scale=1"});
+  EXPECT_TRUE(run_experiment(options).diverged);
+  EXPECT_FALSE(fs::exists(run / "out/statistics.json"));
+}
+
 TEST(Run, ADivergedRunIsAResult) {
   const TinyRun run;
   RunOptions options = options_of(run, "out");

@@ -31,22 +31,29 @@ void DoubleNetwork::load(const std::vector<NamedTensor>& named) {
   }
 }
 
-double DoubleNetwork::loss(const Tensor& images, const std::vector<std::uint8_t>& labels) {
-  batch_ = static_cast<std::int64_t>(labels.size());
+const DoubleNetwork::Tensor& DoubleNetwork::logits(const Tensor& images, std::int64_t batch) {
+  batch_ = batch;
   values_["input"].value = images;
   for (const LayerShape& layer : layers_) {
     Value& output = values_[layer.layer.name];
     output.value.assign(at(batch_ * output.shape.size()), 0.0);
     forward_layer(layer);
+    if (layer.layer.name == perturbation.layer) {
+      output.value[perturbation.element] += perturbation.amount;
+    }
   }
-  const Tensor& logits = values_[layers_.back().layer.name].value;
-  probabilities_.assign(logits.size(), 0.0);
+  return values_[layers_.back().layer.name].value;
+}
+
+double DoubleNetwork::loss(const Tensor& images, const std::vector<std::uint8_t>& labels) {
+  const Tensor& z = logits(images, static_cast<std::int64_t>(labels.size()));
+  probabilities_.assign(z.size(), 0.0);
   double sum_of_losses = 0;
   for (std::int64_t n = 0; n < batch_; ++n) {
     double sum = 0;
-    for (std::int64_t c = 0; c < classes_; ++c) sum += std::exp(logits[at(n * classes_ + c)]);
+    for (std::int64_t c = 0; c < classes_; ++c) sum += std::exp(z[at(n * classes_ + c)]);
     for (std::int64_t c = 0; c < classes_; ++c) {
-      probabilities_[at(n * classes_ + c)] = std::exp(logits[at(n * classes_ + c)]) / sum;
+      probabilities_[at(n * classes_ + c)] = std::exp(z[at(n * classes_ + c)]) / sum;
     }
     sum_of_losses -= std::log(probabilities_[at(n * classes_ + labels[at(n)])]);
   }
@@ -227,13 +234,18 @@ void DoubleNetwork::batch_norm_forward(const LayerShape& layer) {
     };
     each([&](std::size_t i) { mean += x[i] / count; });
     each([&](std::size_t i) { variance += (x[i] - mean) * (x[i] - mean) / count; });
+    double& running_mean = tensors[name + ".running_mean"][at(c)];
+    double& running_variance = tensors[name + ".running_var"][at(c)];
+    if (running_statistics) {
+      mean = running_mean;
+      variance = running_variance;
+    }
     const double deviation = std::sqrt(variance + 1e-5);
     each([&](std::size_t i) {
       values_[name].value[i] = (x[i] - mean) / deviation * tensors[name + ".weight"][at(c)] +
                                tensors[name + ".bias"][at(c)];
     });
-    double& running_mean = tensors[name + ".running_mean"][at(c)];
-    double& running_variance = tensors[name + ".running_var"][at(c)];
+    if (running_statistics) continue;
     running_mean = 0.9 * running_mean + 0.1 * mean;
     running_variance = 0.9 * running_variance + 0.1 * variance * count / (count - 1);
   }

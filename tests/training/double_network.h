@@ -20,12 +20,22 @@ class DoubleNetwork {
 
   /// Parameters and running statistics, in PyTorch's layouts.
   void load(const std::vector<NamedTensor>& tensors);
+  /// Forward pass of NCHW images.
+  const Tensor& logits(const Tensor& images, std::int64_t batch);
   /// Mean cross-entropy over a batch of NCHW images, in training mode.
   double loss(const Tensor& images, const std::vector<std::uint8_t>& labels);
   /// Gradients of the last loss() for every parameter.
   void backward(const std::vector<std::uint8_t>& labels);
   void sgd(double learning_rate, double momentum, double weight_decay);
 
+  /// What is added to one element of a layer's output.
+  struct Perturbation {
+    std::string layer;
+    std::size_t element = 0;
+    double amount = 0;
+  };
+  Perturbation perturbation;
+  bool running_statistics = false;          ///< batch norm as in inference
   std::map<std::string, Tensor> tensors;    ///< LAYER.weight, LAYER.bias, LAYER.running_mean, ...
   std::map<std::string, Tensor> gradients;  ///< of LAYER.weight and LAYER.bias
   std::map<std::string, Tensor> velocities;
