@@ -32,11 +32,15 @@ FixedPoint from_exponents(int range, int step) {
   return {range - step + 1, std::ldexp(1.0, range), std::ldexp(1.0, step)};
 }
 
-void check_number(const std::string& where, const char* key, double value) {
+void check_number(const std::string& where, const char* key, double value,
+                  const char* explanation_of_zero) {
   if (std::isfinite(value) && value > 0) return;
-  throw Error(
-      fmt::format("{}: {}: found {}; accepted: a finite number above 0", where, key, value));
+  throw Error(fmt::format("{}: {}: found {}; accepted: a finite number above 0{}", where, key,
+                          value, value == 0 ? explanation_of_zero : ""));
 }
+
+constexpr const char* kDead =
+    "; 0 says that the layer is dead: no signal or no gradient came through it";
 
 void check(const TrainingStatistics& statistics, int minimum_bits) {
   if (minimum_bits < 1 || minimum_bits > kMaxMinimumBits) {
@@ -44,16 +48,17 @@ void check(const TrainingStatistics& statistics, int minimum_bits) {
                             kMaxMinimumBits));
   }
   if (statistics.layers.empty()) throw Error("layers: found none; accepted: at least one");
-  check_number("statistics", "learning_rate_min", statistics.learning_rate_min);
+  check_number("statistics", "learning_rate_min", statistics.learning_rate_min,
+               "; without steps of a rate above 0 nothing is learned");
   for (const LayerStatistics& layer : statistics.layers) {
     const std::string where = fmt::format("layer \"{}\"", layer.name);
     const auto check_optional = [&](const char* key, const std::optional<double>& value) {
-      if (value) check_number(where, key, *value);
+      if (value) check_number(where, key, *value, kDead);
     };
     check_optional("activation_noise_gain", layer.activation_noise_gain);
-    check_number(where, "weight_noise_gain", layer.weight_noise_gain);
-    check_number(where, "weight_gradient_std_min", layer.weight_gradient_std_min);
-    check_number(where, "weight_gradient_std_max", layer.weight_gradient_std_max);
+    check_number(where, "weight_noise_gain", layer.weight_noise_gain, kDead);
+    check_number(where, "weight_gradient_std_min", layer.weight_gradient_std_min, kDead);
+    check_number(where, "weight_gradient_std_max", layer.weight_gradient_std_max, kDead);
     check_optional("activation_gradient_std_max", layer.activation_gradient_std_max);
     check_optional("lambda_max", layer.lambda_max);
     if (layer.weight_gradient_std_min > layer.weight_gradient_std_max) {

@@ -45,7 +45,8 @@ class Session {
   void save();
   /// Adds an epoch to the precision record, if the run has one.
   void record_precision();
-  void save_statistics();
+  /// False if a signal came.
+  bool save_statistics();
   [[nodiscard]] PrecisionProblem precision_problem() const;
   void show_progress(const StepReport& step);
   [[nodiscard]] std::map<std::string, double> host_seconds() const;
@@ -114,7 +115,9 @@ bool Session::train() {
   if (trainer_.state().diverged) save();
   training_seconds_ = earlier_seconds_ + seconds_since(start_);
   progress_.clear();
-  return trainer_.state().diverged || trainer_.state().step == trainer_.total_steps();
+  if (trainer_.state().diverged) return true;
+  if (trainer_.state().step < trainer_.total_steps()) return false;
+  return !precision_ || save_statistics();
 }
 
 void Session::save() {
@@ -145,19 +148,23 @@ void Session::record_precision() {
   start_ += elapsed;  // the time is no part of the training's
 }
 
-void Session::save_statistics() {
+bool Session::save_statistics() {
   const Clock::time_point start = Clock::now();
-  const auto progress = [&](std::int64_t done, std::int64_t images) {
-    if (!progress_.due()) return;
-    progress_.show(fmt::format("{}  noise gains  image {}/{}", config_.name, done, images));
+  const auto go_on = [&](std::int64_t done, std::int64_t images) {
+    if (progress_.due()) {
+      progress_.show(fmt::format("{}  noise gains  image {}/{}", config_.name, done, images));
+    }
+    return InterruptGuard::signal() == 0;
   };
   const std::vector<PrecisionGains> gains =
-      precision_gains(precision_problem(), trainer_.tensors(), progress);
+      precision_gains(precision_problem(), trainer_.tensors(), go_on);
   progress_.clear();
+  if (gains.empty()) return false;
   const double rate =
       least_learning_rate(config_.training, trainer_.steps_per_epoch(), trainer_.state().step);
   directory_.save_statistics(precision_->statistics_json(gains, rate));
   precision_seconds_ += seconds_since(start);
+  return true;
 }
 
 void Session::show_progress(const StepReport& step) {
@@ -242,7 +249,6 @@ std::string Session::finish(const Dataset& test, const RunPlan& plan) {
   const Clock::time_point start = Clock::now();
   const Evaluation evaluation = trainer_.evaluate(test);
   const double evaluation_seconds = seconds_since(start);
-  if (precision_ && !trainer_.state().diverged) save_statistics();
   Json::Object results = {{"test_accuracy", evaluation.accuracy},
                           {"test_loss", evaluation.loss},
                           {"train_loss", record_.last_epoch_loss()},

@@ -218,8 +218,9 @@ std::int64_t choose_directions(const float* logits, std::int64_t classes, Direct
 /// of one output channel is those of the minibatch's N images side by side.
 double lambda_max(const LayerShape& shape, const std::vector<double>& input_squares, double images,
                   std::int64_t batch) {
-  std::vector<float> means;
-  for (const double square : input_squares) means.push_back(static_cast<float>(square / images));
+  std::vector<float> means(input_squares.size());
+  std::transform(input_squares.begin(), input_squares.end(), means.begin(),
+                 [&](double square) { return static_cast<float>(square / images); });
   const OperandView patches = forward_rows(shape, means.data(), 1);
   std::vector<double> matrix;
   for (std::int64_t row = 0; row < patches.rows(); ++row) {
@@ -295,7 +296,7 @@ std::vector<GradientDeviations> gradient_deviations(const PrecisionProblem& prob
 
 std::vector<PrecisionGains> precision_gains(
     const PrecisionProblem& problem, const std::vector<NamedTensor>& tensors,
-    const std::function<void(std::int64_t done, std::int64_t images)>& progress) {
+    const std::function<bool(std::int64_t done, std::int64_t images)>& go_on) {
   constexpr std::int64_t kElements = 128;
   const Dataset& train = problem.train;
   const std::int64_t per_image = train.classes - 1, images = std::min(kGainImages, train.size());
@@ -320,7 +321,7 @@ std::vector<PrecisionGains> precision_gains(
     counted +=
         choose_directions(logits, train.classes, sums.directions, engine.graph.logits_gradient());
     engine.graph.backward(run);
-    if (progress) progress(first + sums.directions.images, images);
+    if (go_on && !go_on(first + sums.directions.images, images)) return {};
   }
   return gains_of(engine, problem, sums, images, counted);
 }

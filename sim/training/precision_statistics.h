@@ -58,10 +58,11 @@ inline constexpr std::int64_t kGainImages = 256;
 /// Of every convolution and linear layer, in network order; batch norm with its running statistics.
 /// E_T = 1/24 times the mean over the images of sum_{i != y} ||d(z_i - z_y)/dT||^2 / (z_i - z_y)^2,
 /// z the logits of an image and y its largest; images where that is not unique are left out. A gain
-/// is NaN if all are, or if a logit is not finite. `progress` is told how many images are done.
+/// is NaN if all are, or if a logit is not finite. `go_on` is told how many images are done and
+/// answers whether to go on; if not, there are no gains.
 std::vector<PrecisionGains> precision_gains(
     const PrecisionProblem& problem, const std::vector<NamedTensor>& tensors,
-    const std::function<void(std::int64_t done, std::int64_t images)>& progress = {});
+    const std::function<bool(std::int64_t done, std::int64_t images)>& go_on = {});
 
 /// The learning rate of the last step of a run that has one above 0; 0 if none has.
 double least_learning_rate(const TrainingSettings& settings, std::int64_t steps_per_epoch,

@@ -161,6 +161,8 @@ TEST(AssignCommand, WrongStatisticsAreNamedWithFileAndKey) {
         std::tuple("\"name\": \"fc\"", "\"name\": 3", "layers[1]: name: "),
         std::tuple("\"weight_noise_gain\": 8", "\"weight_noise_gain\": -8",
                    "layer \"fc\": weight_noise_gain: found -8"),
+        std::tuple("\"weight_noise_gain\": 8", "\"weight_noise_gain\": null",
+                   "layers[1]: weight_noise_gain: JSON: expected a number, found null"),
         std::tuple("\"learning_rate_min\": 0.001, ", "", "learning_rate_min")}) {
     const std::string message = error_of(from, to);
     EXPECT_NE(message.find(expected), std::string::npos) << message;

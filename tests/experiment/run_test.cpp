@@ -418,6 +418,12 @@ TEST(Run, PrecisionStatisticsOfAKilledRunOnOtherThreadsHaveTheSameBits) {
   for (const char* file : {"statistics.json", "tensors.csv"}) {
     EXPECT_EQ(read_file(run / "whole" / file), read_file(options.out / file)) << file;
   }
+  // Killed between the last step and the end.
+  const std::string statistics = read_file(options.out / "statistics.json");
+  fs::remove(options.out / "statistics.json");
+  fs::remove(options.out / "summary.json");
+  (void)run_experiment(options);
+  EXPECT_EQ(read_file(options.out / "statistics.json"), statistics);
 }
 
 TEST(Run, ADivergedRunHasNoPrecisionStatistics) {

@@ -165,6 +165,7 @@ TEST(Assignment, WrongStatisticsAreNamed) {
   statistics.weight_noise_gain = 0;
   EXPECT_NE(message(statistics, 0.1, 4).find("\"conv2\": weight_noise_gain: found 0"),
             std::string::npos);
+  EXPECT_NE(message(statistics, 0.1, 4).find("the layer is dead"), std::string::npos);
   statistics = layer("conv2");
   statistics.lambda_max = std::nan("");
   EXPECT_NE(message(statistics, 0.1, 4).find("lambda_max"), std::string::npos);

@@ -112,12 +112,12 @@ void expect_gains_agree(TrainedProblem& trained) {
 }
 
 TEST(NoiseGains, OfACnnAreThoseOfTheDefinition) {
-  TrainedProblem trained(small_cnn(3), {1, 8, 8}, 3, 3, 2);
+  TrainedProblem trained(small_cnn(3), {1, 8, 8}, 2, 2, 2);
   expect_gains_agree(trained);
 }
 
 TEST(NoiseGains, TakeEveryReaderOfATensorAndRunningStatisticsOfBatchNorm) {
-  TrainedProblem trained(small_resnet(3), {1, 4, 4}, 3, 3, 3);
+  TrainedProblem trained(small_resnet(3), {1, 4, 4}, 2, 2, 3);
   expect_gains_agree(trained);
 }
 
@@ -177,6 +177,18 @@ TEST(NoiseGains, LeaveImagesOutWhoseLargestLogitIsNotUnique) {
   for (const PrecisionGains& gain : precision_gains(trained.problem(), trained.tensors)) {
     EXPECT_TRUE(std::isnan(gain.weight)) << "no image is left";
   }
+}
+
+TEST(NoiseGains, AreNotThereIfTheCallerStopsThem) {
+  TrainedProblem trained(small_mlp(3), {1, 3, 3}, 100, 50, 0);
+  std::vector<std::int64_t> told;
+  const auto go_on = [&](std::int64_t done, std::int64_t images) {
+    EXPECT_EQ(images, 100);
+    told.push_back(done);
+    return done < 100;
+  };
+  EXPECT_TRUE(precision_gains(trained.problem(), trained.tensors, go_on).empty());
+  EXPECT_EQ(told, (std::vector<std::int64_t>{64, 100}));
 }
 
 TEST(NoiseGains, AreNoneForActivationsThatDependOnNoParameter) {
