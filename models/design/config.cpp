@@ -250,10 +250,10 @@ std::vector<std::string> ConfigTable::strings(std::string_view key) const {
 
 std::vector<std::string> ConfigTable::toml_values(std::string_view key) const {
   std::vector<std::string> values;
-  for (const toml::node& element :
-       need_array(*this, key, "an array", need(*this, *document_, path_, key))) {
-    values.push_back(node_to_toml(element));
-  }
+  const toml::array& array =
+      need_array(*this, key, "an array", need(*this, *document_, path_, key));
+  for (const toml::node& element : array) values.push_back(node_to_toml(element));
+  mark_read(*document_, config_path::join(path_, key), array);  // tables have keys
   return values;
 }
 

@@ -40,6 +40,8 @@ toml::node* find(toml::table& root, std::string_view path);
 
 }  // namespace config_path
 
+/// Marks a path and everything below it as read.
+void mark_read(ConfigTable::Document& document, const std::string& path, const toml::node& node);
 /// "a string", "the integer 5", "a table", ...: what was found, for messages.
 std::string describe_node(const toml::node& node);
 /// A value as TOML text on one line (tables inline).

@@ -82,7 +82,16 @@ bool is_at_or_below(std::string_view path, std::string_view parent) {
          (path.size() > parent.size() && path.starts_with(parent) && path[parent.size()] == '.');
 }
 
-/// Marks everything below a path as read.
+void set_origin(std::map<std::string, std::string, std::less<>>& origins, const std::string& path,
+                std::string_view origin) {
+  for (auto entry = origins.begin(); entry != origins.end();) {
+    entry = is_at_or_below(entry->first, path) ? origins.erase(entry) : std::next(entry);
+  }
+  origins[path] = origin;
+}
+
+}  // namespace
+
 void mark_read(ConfigTable::Document& document, const std::string& path, const toml::node& node) {
   document.read.insert(path);
   if (const auto* table = node.as_table()) {
@@ -95,16 +104,6 @@ void mark_read(ConfigTable::Document& document, const std::string& path, const t
     }
   }
 }
-
-void set_origin(std::map<std::string, std::string, std::less<>>& origins, const std::string& path,
-                std::string_view origin) {
-  for (auto entry = origins.begin(); entry != origins.end();) {
-    entry = is_at_or_below(entry->first, path) ? origins.erase(entry) : std::next(entry);
-  }
-  origins[path] = origin;
-}
-
-}  // namespace
 
 void ConfigTable::set(std::string_view dotted_key, std::string_view value, std::string_view origin,
                       bool may_create) {

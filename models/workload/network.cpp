@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <limits>
 #include <set>
 
 namespace narrowmac {
@@ -31,6 +32,16 @@ bool is_name(const std::string& text) {
   });
 }
 
+void read_clip(const ConfigTable& table, LayerDescription& layer) {
+  if (!table.has("clip")) return;
+  const double clip = table.number("clip");
+  // As a float, which the outputs are.
+  if (!(clip >= std::numeric_limits<float>::min() && clip <= std::numeric_limits<float>::max())) {
+    throw table.error("clip", fmt::format("found {}; accepted: a number above 0", clip));
+  }
+  layer.clip = clip;
+}
+
 /// Keys beyond name, type and inputs: each type reads its own, so that any other is refused as
 /// unknown.
 void read_geometry(const ConfigTable& table, LayerDescription& layer) {
@@ -56,8 +67,10 @@ void read_geometry(const ConfigTable& table, LayerDescription& layer) {
       layer.padding = table.integer_or("padding", 0, 0, layer.kernel / 2);
       break;
     }
-    case Kind::BatchNorm:
     case Kind::ReLU:
+      read_clip(table, layer);
+      break;
+    case Kind::BatchNorm:
     case Kind::Flatten:
     case Kind::ResidualAdd:
       break;

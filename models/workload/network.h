@@ -39,6 +39,7 @@ struct LayerDescription {
   std::int64_t kernel = 1, stride = 1,
                padding = 0;  ///< Convolution and pools; average pool kernel 0 = global
   bool bias = true;
+  std::optional<double> clip;  ///< ReLU: outputs end here
 };
 
 /// A network as its file says, before it meets an input.

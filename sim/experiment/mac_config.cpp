@@ -14,15 +14,6 @@ constexpr std::string_view kFloatGradient =
     "found BWD or GRAD beside quantization.gradient = \"none\", which computes them in fp32; "
     "accepted: FWD only, or a gradient of \"ptq\", \"psq\" or \"bhq\"";
 
-std::vector<std::string> gemm_layers(const NetworkDescription& network) {
-  using Kind = LayerDescription::Kind;
-  std::vector<std::string> names;
-  for (const LayerDescription& layer : network.layers) {
-    if (layer.kind == Kind::Convolution || layer.kind == Kind::Linear) names.push_back(layer.name);
-  }
-  return names;
-}
-
 void read_layer(const ConfigTable& table, const std::vector<std::string>& layers, RunConfig& config,
                 MantissaRules& rules) {
   const std::string name = table.string("name");
@@ -41,9 +32,26 @@ void read_layer(const ConfigTable& table, const std::vector<std::string>& layers
   MacAssignment& macs = config.training.macs;
   for (const Pass pass : passes) {
     if (!goes_to_array(pass, config.training)) continue;
-    const Operands operands = operands_of(pass, config.training);
+    const Operands operands = operands_of(pass, config.training.formats.of(name), config.training);
     macs.set(name, pass, parse_mac(table, macs.find(name, pass), &operands));
     rules.set(name, pass, MantissaRules::read(table, rules.find(name, pass)));
+  }
+}
+
+/// Layers whose tensors have formats of their own have their pass's MAC with these operands.
+void read_layer_operands(const ConfigTable& table, RunConfig& config) {
+  MacAssignment& macs = config.training.macs;
+  for (const auto& [name, formats] : config.training.formats.layers) {
+    for (const Pass pass : kPasses) {
+      const Operands operands = operands_of(pass, formats, config.training);
+      macs.set_operands(name, pass, operands.a, operands.b);
+      try {
+        validate(*macs.find(name, pass));
+      } catch (const Error& failure) {
+        throw table.error(fmt::format("layer {}, pass {} (formats.layer): {}", name,
+                                      to_string(pass), failure.what()));
+      }
+    }
   }
 }
 
@@ -98,8 +106,7 @@ OrderText order_text(const RunConfig& config) {
 
 }  // namespace
 
-Operands operands_of(Pass pass, const TrainingSettings& training) {
-  const Formats& formats = training.formats;
+Operands operands_of(Pass pass, const LayerFormats& formats, const TrainingSettings& training) {
   NumberFormat activation = formats.activation.conversion.format;
   NumberFormat weight = formats.weight.conversion.format;
   NumberFormat gradient = formats.gradient.conversion.format;
@@ -132,13 +139,14 @@ MantissaRules read_macs(const ConfigTable& table, RunConfig& config) {
       if (table.has(key)) throw table.error(key, kFloatGradient);
       continue;
     }
-    const Operands operands = operands_of(pass, config.training);
+    const Operands operands = operands_of(pass, config.training.formats, config.training);
     const MacDesign inherited = parse_mac(table, nullptr, &operands);
     if (pass == Pass::Forward) config.mac = inherited;
     config.training.macs.set(
         pass, table.has(key) ? parse_mac(table.table(key), &inherited, &operands) : inherited);
     rules.set(pass, table.has(key) ? MantissaRules::read(table.table(key), common) : common);
   }
+  read_layer_operands(table, config);
   const std::vector<std::string> layers = gemm_layers(config.network);
   for (const ConfigTable& layer : table.tables("layer")) {
     read_layer(layer, layers, config, rules);

@@ -6,8 +6,9 @@
 namespace narrowmac {
 
 /// The operand formats of a pass: FWD activation and weight, BWD gradient and weight, GRAD
-/// activation and gradient. Under [quantization] the unsigned integers of their codes.
-Operands operands_of(Pass pass, const TrainingSettings& training);
+/// activation and gradient, as `formats` has them. Under [quantization] the unsigned integers of
+/// their codes.
+Operands operands_of(Pass pass, const LayerFormats& formats, const TrainingSettings& training);
 
 /// Reads [mac] of a run file, with [mac.FWD], [mac.BWD], [mac.GRAD] and [[mac.layer]], into
 /// `config.mac` and `config.training.macs`; passes whose gradient stays fp32 get none. Later

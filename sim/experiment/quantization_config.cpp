@@ -18,7 +18,8 @@ int read_bits(const ConfigTable& table, std::string_view key, int fallback) {
 void refuse_formats(const ConfigTable& root) {
   if (!root.has("formats") || root.is_boolean("formats")) return;
   const ConfigTable formats = root.table("formats");
-  for (const char* key : {"activation", "weight", "gradient"}) {
+  for (const char* key :
+       {"activation", "weight", "gradient", "weight_gradient", "weight_residual", "layer"}) {
     if (!formats.has(key)) continue;
     throw formats.error(key,
                         "found a format beside [quantization], which decides it; accepted: no "

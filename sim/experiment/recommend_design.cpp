@@ -167,7 +167,7 @@ RunConfig with_accumulators(const RunConfig& config, const PassAccumulators& acc
 
 RunConfig with_wide_accumulators(const RunConfig& config, std::int64_t chunk) {
   RunConfig changed = config;
-  changed.training.macs = {};
+  changed.training.macs.clear();
   std::array<MacDesign, 3> macs;
   for (const Pass pass : kPasses) {
     MacDesign mac = pass_mac(config, pass);

@@ -146,7 +146,7 @@ std::vector<GemmKnee> measure_knees(const std::filesystem::path& run, const RunC
     const auto chosen = place(gemm.layer, gemm.pass);
     if (chosen == gemms.end() || chosen->has_own_mac) return;
     progress.show(fmt::format("knees: layer {}, pass {}", gemm.layer, to_string(gemm.pass)));
-    const MacDesign& mac = *config.training.macs.find("", gemm.pass);
+    const MacDesign& mac = *config.training.macs.find(gemm.layer, gemm.pass);
     const SampledOperands operands = sample_operands(gemm, mac, std::nullopt);
     for (const std::int64_t chunk : chunks) {
       knees.push_back(find_knee(mac, config.array, operands, gemm, chunk));

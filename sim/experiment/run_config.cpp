@@ -7,6 +7,7 @@
 #include <cmath>
 #include <limits>
 
+#include "sim/experiment/formats_config.h"
 #include "sim/experiment/mac_config.h"
 #include "sim/experiment/presets.h"
 #include "sim/experiment/quantization_config.h"
@@ -17,14 +18,6 @@ namespace {
 
 constexpr std::int64_t kLargest = std::numeric_limits<std::int64_t>::max();
 constexpr const char* kFashionMnist = "/usr/share/datasets/fashion-mnist";
-
-/// The optional tables may be switched off by `NAME = false`.
-bool has_table(const ConfigTable& root, std::string_view key) {
-  if (!root.has(key)) return false;
-  if (!root.is_boolean(key)) return true;
-  if (root.boolean(key)) throw root.error(key, "found true; accepted: a table, or false for none");
-  return false;
-}
 
 double number_in(const ConfigTable& table, std::string_view key, double fallback, double low,
                  double high, std::string_view accepted) {
@@ -180,55 +173,9 @@ void read_training(const ConfigTable& root, TrainingSettings& training) {
   read_schedule(table, training.schedule);
   read_loss_scale(table, training.loss_scale);
   training.shuffle = table.boolean_or("shuffle", training.shuffle);
-}
-
-/// What enters an array without subnormals has none either, unless the format says otherwise. The
-/// master weights stay outside.
-void read_formats(const ConfigTable& root, Formats& formats) {
-  const bool subnormals =
-      !has_table(root, "mac") || root.table("mac").boolean_or("subnormals", true);
-  for (TensorFormat* format : {&formats.activation, &formats.weight, &formats.gradient}) {
-    format->conversion.subnormals = subnormals;
-  }
-  if (!has_table(root, "formats")) return;
-  const ConfigTable table = root.table("formats");
-  const auto read = [&](std::string_view key, TensorFormat& format, bool default_subnormals) {
-    if (table.has(key)) format = parse_tensor_format(table, key, default_subnormals);
-  };
-  read("activation", formats.activation, subnormals);
-  read("weight", formats.weight, subnormals);
-  read("gradient", formats.gradient, subnormals);
-  read("weight_update", formats.weight_update, true);
-}
-
-/// A MAC without subnormals must not be given any: one tensor feeds several passes and layers, so
-/// the format has to say it.
-void check_subnormals(const ConfigTable& root, const RunConfig& config) {
-  if (config.training.quantization) return;  // integers have none
-  const Formats& formats = config.training.formats;
-  const auto check = [&](const std::string& layer, Pass pass, std::string_view key,
-                         const TensorFormat& format) {
-    const MacDesign* mac = config.training.macs.find(layer, pass);
-    if (mac == nullptr || mac->accumulator.subnormals || format.conversion.format.is_fixed() ||
-        !format.conversion.subnormals) {
-      return;
-    }
-    throw root.error(
-        "formats",
-        fmt::format("found {} with subnormals, but layer {}, pass {} has "
-                    "subnormals = false; accepted: {} = {{ format = \"{}\", "
-                    "subnormals = false }}, or subnormals = true in that MAC",
-                    key, layer, to_string(pass), key, format.conversion.format.to_string()));
-  };
-  for (const LayerDescription& layer : config.network.layers) {
-    using Kind = LayerDescription::Kind;
-    if (layer.kind != Kind::Convolution && layer.kind != Kind::Linear) continue;
-    check(layer.name, Pass::Forward, "activation", formats.activation);
-    check(layer.name, Pass::Forward, "weight", formats.weight);
-    check(layer.name, Pass::Backward, "gradient", formats.gradient);
-    check(layer.name, Pass::Backward, "weight", formats.weight);
-    check(layer.name, Pass::Gradient, "activation", formats.activation);
-    check(layer.name, Pass::Gradient, "gradient", formats.gradient);
+  if (table.has("weight_clip")) {
+    training.weight_clip = number_in(table, "weight_clip", 0, std::numeric_limits<float>::min(),
+                                     1e9, "a number above 0, below 1e9");
   }
 }
 
@@ -246,9 +193,11 @@ void check_full_precision(const ConfigTable& root, const ConfigTable& observe,
   check(!has_table(root, "mac"), "[mac]", "mac = false");
   check(!training.quantization, "[quantization]", "quantization = false");
   for (const TensorFormat* format :
-       {&formats.activation, &formats.weight, &formats.gradient, &formats.weight_update}) {
+       {&formats.activation, &formats.weight, &formats.gradient, &formats.weight_gradient,
+        &formats.weight_update}) {
     check(format->is_identity(), "[formats] that are not fp32", "formats = false");
   }
+  check(formats.layers.empty() && !formats.weight_residual, "[[formats.layer]]", "formats = false");
 }
 
 void read_observe(const ConfigTable& root, RunConfig& config) {
@@ -270,6 +219,22 @@ void apply_rules(const MantissaRules& rules, RunConfig& config) {
 }
 
 }  // namespace
+
+bool has_table(const ConfigTable& root, std::string_view key) {
+  if (!root.has(key)) return false;
+  if (!root.is_boolean(key)) return true;
+  if (root.boolean(key)) throw root.error(key, "found true; accepted: a table, or false for none");
+  return false;
+}
+
+std::vector<std::string> gemm_layers(const NetworkDescription& network) {
+  using Kind = LayerDescription::Kind;
+  std::vector<std::string> names;
+  for (const LayerDescription& layer : network.layers) {
+    if (layer.kind == Kind::Convolution || layer.kind == Kind::Linear) names.push_back(layer.name);
+  }
+  return names;
+}
 
 const std::vector<std::string>& dataset_names() {
   static const std::vector<std::string> names = {"fashion-mnist", "mnist", "cifar10"};
@@ -293,7 +258,7 @@ RunConfig parse_run_config(const ConfigTable& root, const fs::path& path) {
   read_data(root, path, config);
   read_network_of(root, path, config);
   read_training(root, config.training);
-  read_formats(root, config.training.formats);
+  read_formats(root, config);
   config.training.quantization = read_quantization(root);
   MantissaRules rules;
   if (has_table(root, "mac")) rules = read_macs(root.table("mac"), config);

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "models/design/array_design.h"
@@ -49,6 +50,10 @@ RunConfig read_run_config(const std::filesystem::path& path,
 RunConfig parse_run_config(const ConfigTable& root, const std::filesystem::path& path);
 /// The values of [data] dataset, in the order of DatasetKind.
 const std::vector<std::string>& dataset_names();
+/// Whether a table is there: `NAME = false` says that it is not.
+bool has_table(const ConfigTable& root, std::string_view key);
+/// The names of the layers with a GEMM, in network order.
+std::vector<std::string> gemm_layers(const NetworkDescription& network);
 /// Applies KEY=VALUE settings to a document.
 void apply_settings(ConfigTable& root, const std::vector<std::string>& set);
 

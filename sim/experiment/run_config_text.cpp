@@ -1,8 +1,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "sim/experiment/formats_config.h"
 #include "sim/experiment/mac_config.h"
-#include "sim/experiment/quantization_config.h"
 #include "sim/experiment/run_config.h"
 
 namespace narrowmac {
@@ -48,29 +48,20 @@ std::string schedule_text(const Schedule& schedule) {
 
 std::string training_text(const TrainingSettings& training) {
   const LossScale& scale = training.loss_scale;
+  const std::string clip =
+      training.weight_clip ? fmt::format("weight_clip = {}\n", *training.weight_clip) : "";
   return fmt::format(
       "[training]\nepochs = {}\nbatch = {}\noptimizer = \"sgd\"\nlearning_rate = {}\n"
-      "momentum = {}\nweight_decay = {}\nschedule = {}\nloss_scale = {}\nshuffle = {}\n",
+      "momentum = {}\nweight_decay = {}\nschedule = {}\nloss_scale = {}\nshuffle = {}\n{}",
       training.epochs, training.batch, training.learning_rate, training.momentum,
       training.weight_decay, schedule_text(training.schedule),
-      scale.dynamic ? "\"dynamic\"" : fmt::format("{}", scale.initial), training.shuffle);
-}
-
-std::string formats_text(const TrainingSettings& training) {
-  const Formats& formats = training.formats;
-  if (training.quantization) {
-    return fmt::format("[formats]\nweight_update = {}\n\n{}", to_toml(formats.weight_update),
-                       to_toml(*training.quantization));
-  }
-  return fmt::format("[formats]\nactivation = {}\nweight = {}\ngradient = {}\nweight_update = {}\n",
-                     to_toml(formats.activation), to_toml(formats.weight),
-                     to_toml(formats.gradient), to_toml(formats.weight_update));
+      scale.dynamic ? "\"dynamic\"" : fmt::format("{}", scale.initial), training.shuffle, clip);
 }
 
 /// Everything after [network]: no names, no paths.
 std::string settings_text(const RunConfig& config) {
   const TrainingSettings& training = config.training;
-  std::string text = training_text(training) + "\n" + formats_text(training) + "\n";
+  std::string text = training_text(training) + "\n" + formats_to_toml(config) + "\n";
   if (config.mac) text += macs_to_toml(config) + "\n";
   text += to_toml(config.array) + "\n";
   text += fmt::format("[observe]\nsample = {}\nrows = {}\n", training.sample, training.sample_rows);

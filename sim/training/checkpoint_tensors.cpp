@@ -28,6 +28,9 @@ std::vector<Slot> slots_of(const std::vector<std::unique_ptr<Layer>>& layers) {
       slots.push_back(Slot{parameter->name, parameter->shape, &parameter->value, parameter});
       momenta.push_back(
           Slot{parameter->name + ".momentum", parameter->shape, &parameter->momentum, parameter});
+      if (parameter->residual.size() == 0) continue;
+      momenta.push_back(
+          Slot{parameter->name + ".residual", parameter->shape, &parameter->residual, parameter});
     }
     for (Statistic* statistic : layer->statistics()) {
       slots.push_back(Slot{statistic->name, {statistic->value.size()}, &statistic->value, nullptr});

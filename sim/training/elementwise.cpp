@@ -45,6 +45,12 @@ bool all_finite(const float* values, std::int64_t size) {
   return finite.load();
 }
 
+void clamp_all(float* values, std::int64_t size, float limit) {
+  for_blocks(size, kBlock, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; ++i) values[i] = std::clamp(values[i], -limit, limit);
+  });
+}
+
 void flatten_forward(const float* in, const ImageRange& images, const FeatureShape& shape,
                      float* out) {
   for (std::int64_t image = images.begin; image < images.end; ++image) {

@@ -55,6 +55,7 @@ class GemmLayer : public Layer {
   void scale_images(float* values, const FeatureShape& shape, double scale, const float* bias);
   void add_bias_sums(const Activation& output, const Run& run);
   void finish_bias_gradient(const Run& run);
+  void round_weight_gradient(const Run& run);
   /// The rounded weights as BWD's K x N: linear as a view; convolution with each tap transposed.
   OperandView backward_weights(const Run& run);
   OperandView rows_of(const float* x, const Run& run) const {
@@ -73,6 +74,7 @@ class GemmLayer : public Layer {
   LayerShape shape_;
   std::int64_t number_;
   Host& host_;
+  const LayerFormats& formats_;
   std::size_t work_index_;
   Parameter weight_, bias_;
   AlignedBuffer weight_codes_, transposed_weights_, gradient_codes_;
@@ -82,7 +84,11 @@ class GemmLayer : public Layer {
 };
 
 GemmLayer::GemmLayer(const LayerShape& shape, std::int64_t number, Host& host)
-    : shape_(shape), number_(number), host_(host), work_index_(host.work.size()) {
+    : shape_(shape),
+      number_(number),
+      host_(host),
+      formats_(host.settings.formats.of(shape.layer.name)),
+      work_index_(host.work.size()) {
   const LayerDescription& layer = shape.layer;
   const std::int64_t in = shape.inputs.front().channels;
   if (layer.kind == Kind::Convolution) {
@@ -93,6 +99,8 @@ GemmLayer::GemmLayer(const LayerShape& shape, std::int64_t number, Host& host)
         Parameter(layer.name + ".weight", {layer.channels, in}, Parameter::Layout::Linear, 0.0F);
   }
   weight_.number = number;
+  weight_.formats = &formats_;
+  if (formats_.weight_residual) weight_.residual = AlignedBuffer::filled(weight_.value.size(), 0);
   if (layer.bias) {
     bias_ = Parameter(layer.name + ".bias", {layer.channels}, Parameter::Layout::Plain, 0.0F);
   }
@@ -122,15 +130,15 @@ Operand GemmLayer::input_operand(Activation& input, const Run& run) {
   if (input.operand.data == nullptr) {
     const std::uint64_t number =
         run_number(run.position, input.number, RandomUse::ActivationTensor);
-    input.operand = round(input.value, run.images * input.shape.size(),
-                          host_.settings.formats.activation, input.codes, number, run)
+    input.operand = round(input.value, run.images * input.shape.size(), formats_.activation,
+                          input.codes, number, run)
                         .operand;
   }
   return input.operand;
 }
 
 Operand GemmLayer::gradient_operand(const Activation& output, const Run& run) {
-  const TensorFormat& format = host_.settings.formats.gradient;
+  const TensorFormat& format = formats_.gradient;
   const std::uint64_t number = run_number(run.position, number_, RandomUse::GradientTensor);
   const std::int64_t size = output.shape.size();
   if (!BlockQuantizer::supports(format)) {
@@ -200,6 +208,17 @@ void GemmLayer::finish_bias_gradient(const Run& run) {
     }
     bias_.gradient[c] = static_cast<float>(sum);
   }
+}
+
+void GemmLayer::round_weight_gradient(const Run& run) {
+  const TensorFormat& format = formats_.weight_gradient;
+  if (format.is_identity()) return;
+  const std::uint64_t number = run_number(run.position, number_, RandomUse::WeightGradient);
+  const Rounded rounded = round(weight_.gradient.data(), weight_.gradient.size(), format,
+                                weight_.gradient, number, run);
+  if (rounded.overflowed > 0 && format.scaling == Scaling::None) host_.gradient_overflowed = true;
+  scale_and_bias(weight_.gradient.data(), weight_.gradient.size(), 1,
+                 static_cast<float>(rounded.operand.scale), nullptr);
 }
 
 OperandView GemmLayer::backward_rows_of(const float* dy, const Run& run) const {
@@ -310,10 +329,12 @@ void GemmLayer::forward(std::span<Activation* const> inputs, Activation& output,
                                : input_operand(*inputs[0], run);
   if (run.position.batch == 0 && quantised_) {  // an evaluation rounds the weights once
     weights_ = {quantised_->weights(weight_.value, run), 1.0};
+  } else if (formats_.weight_residual) {  // stored in its format
+    weights_ = {weight_.value.data(), 1.0};
   } else if (run.position.batch == 0) {
     const std::uint64_t number = run_number(run.position, number_, RandomUse::WeightTensor);
-    weights_ = round(weight_.value.data(), weight_.value.size(), host_.settings.formats.weight,
-                     weight_codes_, number, run)
+    weights_ = round(weight_.value.data(), weight_.value.size(), formats_.weight, weight_codes_,
+                     number, run)
                    .operand;
   }
   const std::int64_t out = shape_.layer.channels;
@@ -345,6 +366,7 @@ void GemmLayer::backward(std::span<Activation* const> inputs, const Activation& 
             OperandView::dense(dy.data, rows, out, out), weight_.gradient.data(), run);
     scale_and_bias(weight_.gradient.data(), weight_.gradient.size() / out, out,
                    static_cast<float>(x.scale * dy.scale), nullptr);
+    round_weight_gradient(run);
   }
 
   if (input_gradients[0] == nullptr) return;

@@ -17,31 +17,45 @@ using Gradients = std::span<float* const>;
 
 class ReLULayer : public Layer {
  public:
-  explicit ReLULayer(Host& host) : host_(host) {}
+  ReLULayer(const LayerShape& shape, Host& host) : host_(host) {
+    if (shape.layer.clip) clip_ = static_cast<float>(*shape.layer.clip);
+  }
   void forward(Inputs inputs, Activation& output, const Run&) override {
     const std::int64_t size = output.shape.size();
-    host_.images.add("relu", 2 * size,
-                     [x = inputs[0]->value, y = output.value, size](const ImageRange& images) {
-                       const std::int64_t first = images.begin * size;
-                       loops::relu(x + first, images.count() * size, y + first);
-                     });
+    host_.images.add(
+        "relu", 2 * size,
+        [x = inputs[0]->value, y = output.value, clip = clip_, size](const ImageRange& images) {
+          const std::int64_t first = images.begin * size;
+          const std::int64_t count = images.count() * size;
+          if (clip) {
+            loops::clipped_relu(x + first, count, *clip, y + first);
+          } else {
+            loops::relu(x + first, count, y + first);
+          }
+        });
   }
   void backward(Inputs, const Activation& output, Gradients gradients, const Run&) override {
     if (gradients[0] == nullptr) return;
     if (output.of_relu_for_pool && gradients[0] == output.gradient) return;  // the pool has done it
     const std::int64_t size = output.shape.size();
     host_.images.add("relu", 2 * size,
-                     [y = output.value, dy = output.gradient, dx = gradients[0],
+                     [y = output.value, dy = output.gradient, dx = gradients[0], clip = clip_,
                       size](const ImageRange& images) {
                        const std::int64_t first = images.begin * size;
-                       loops::relu_backward(y + first, dy + first, images.count() * size,
-                                            dx + first);
+                       const std::int64_t count = images.count() * size;
+                       if (clip) {
+                         loops::clipped_relu_backward(y + first, dy + first, count, *clip,
+                                                      dx + first);
+                       } else {
+                         loops::relu_backward(y + first, dy + first, count, dx + first);
+                       }
                      });
   }
   [[nodiscard]] bool backward_in_place() const override { return true; }
 
  private:
   Host& host_;
+  std::optional<float> clip_;
 };
 
 class MaxPoolLayer : public Layer {
@@ -233,7 +247,7 @@ std::unique_ptr<Layer> make_layer(const LayerShape& shape, std::int64_t number, 
     case LayerDescription::Kind::BatchNorm:
       return std::make_unique<BatchNormLayer>(shape, host);
     case LayerDescription::Kind::ReLU:
-      return std::make_unique<ReLULayer>(host);
+      return std::make_unique<ReLULayer>(shape, host);
     case LayerDescription::Kind::MaxPool:
       return std::make_unique<MaxPoolLayer>(shape, host);
     case LayerDescription::Kind::AveragePool:

@@ -105,7 +105,7 @@ struct Activation {
   FeatureShape shape;
   std::int64_t number = 0;  ///< 0: the image; otherwise the layer's place in the network, from 1
   bool needs_gradient = false;
-  bool read_by_gemm = false;
+  const TensorFormat* format = nullptr;  ///< of the GEMMs that read it; null: none does
   bool of_relu_for_pool = false;  ///< a ReLU's, read by one max pool that tiles it: the pool's
                                   ///< gradient is zero where the ReLU's is
   float* value = nullptr;
@@ -130,9 +130,11 @@ struct Parameter {
   std::string name;
   std::vector<std::int64_t> shape;  ///< PyTorch's
   Layout layout = Layout::Plain;
-  bool is_weight = false;   ///< kept in the weight_update format
-  std::int64_t number = 0;  ///< the layer's
+  bool is_weight = false;                 ///< kept in the weight_update format, or with a residual
+  std::int64_t number = 0;                ///< the layer's
+  const LayerFormats* formats = nullptr;  ///< a weight's layer's
   AlignedBuffer value, gradient, momentum;
+  AlignedBuffer residual;  ///< empty unless the formats have a weight_residual
 
   Parameter() = default;
   Parameter(std::string parameter_name, std::vector<std::int64_t> parameter_shape,

@@ -50,7 +50,9 @@ void LayerGraph::connect(const std::vector<LayerShape>& shapes) {
       const std::size_t input = index.at(name);
       node.inputs.push_back(input);
       ++readers[input];
-      if (is_gemm(shapes[i].layer)) activations_[input].read_by_gemm = true;
+      if (is_gemm(shapes[i].layer)) {  // all readers have the same: see find_fault()
+        activations_[input].format = &host_.settings.formats.of(shapes[i].layer.name).activation;
+      }
       needs_gradient = needs_gradient || activations_[input].needs_gradient;
     }
     activations_[i + 1].needs_gradient = needs_gradient;
@@ -61,7 +63,8 @@ void LayerGraph::connect(const std::vector<LayerShape>& shapes) {
     const std::size_t input = nodes_[i].inputs.front();
     activations_[input].of_relu_for_pool =
         input > 0 && readers[input] == 1 && shapes[input - 1].layer.kind == Kind::ReLU &&
-        shapes[i].layer.kind == Kind::MaxPool && remembers_winners(pool_geometry(shapes[i]));
+        !shapes[input - 1].layer.clip && shapes[i].layer.kind == Kind::MaxPool &&
+        remembers_winners(pool_geometry(shapes[i]));
     nodes_[i].in_place = shapes[i].layer.kind == Kind::ReLU && input > 0 && readers[input] == 1 &&
                          output_may_be_overwritten(shapes[input - 1].layer);
   }
@@ -97,8 +100,8 @@ const float* LayerGraph::forward(const Run& run) {
 }
 
 void LayerGraph::round_images(Activation& activation, const Run& run) {
-  const TensorFormat& format = host_.settings.formats.activation;
-  if (!activation.read_by_gemm) return;
+  if (activation.format == nullptr) return;
+  const TensorFormat& format = *activation.format;
   const std::int64_t size = activation.shape.size();
   if (host_.settings.quantization) {
     activation.extrema.resize(static_cast<std::size_t>(run.images));
@@ -133,7 +136,7 @@ void LayerGraph::backward(const Run& run) {
 void LayerGraph::backward_node(std::size_t node, const Run& run) {
   Activation& output = activations_[node + 1];
   if (output.needs_gradient) {
-    if (host_.observer != nullptr && output.read_by_gemm) {
+    if (host_.observer != nullptr && output.format != nullptr) {
       host_.finish_images(run);
       host_.observer->activation(output, run);
     }

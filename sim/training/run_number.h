@@ -22,6 +22,8 @@ enum class RandomUse : std::uint64_t {
   GradientTensor = 6,
   WeightUpdate = 7,
   InitialWeight = 8,
+  WeightGradient = 9,  ///< what GRAD gives, on its way to the update
+  WeightResidual = 10,
 };
 
 inline constexpr std::int64_t kMaxLayers = (1 << 12) - 1;

@@ -10,8 +10,8 @@
 #include "models/design/gemm_shape.h"
 #include "models/design/mac_design.h"
 #include "models/quantizers/gradient_quantizer.h"
-#include "models/quantizers/tensor_quantizer.h"
 #include "sim/training/dataset.h"
+#include "sim/training/formats.h"
 
 namespace narrowmac {
 
@@ -34,12 +34,6 @@ struct LossScale {
   std::int64_t growth_interval = 200;
 };
 
-/// Formats of the tensors that enter the GEMMs, and of the stored (master) weights.
-struct Formats {
-  TensorFormat activation, weight, gradient;
-  TensorFormat weight_update;  ///< master weights after each update; fp32 by default
-};
-
 /// Fully quantised training (Chen et al., NeurIPS 2020): operands are integer codes, scales and
 /// zero points are corrected outside the array. Activations have the batch's least and greatest
 /// value at the ends of their codes, weights a code that is zero; both are rounded to nearest even.
@@ -60,30 +54,61 @@ class MacAssignment {
  public:
   MacAssignment() = default;
   /// The default of a pass.
-  void set(Pass pass, const MacDesign& mac) { passes_[static_cast<std::size_t>(pass)] = mac; }
+  void set(Pass pass, const MacDesign& mac) {
+    passes_[index(pass)] = mac;
+    for (auto& [layer, own] : operands_) {
+      if (own[index(pass)]) adapt(*own[index(pass)], mac);
+    }
+  }
   /// Overrides one layer in one pass.
   void set(const std::string& layer, Pass pass, const MacDesign& mac) {
-    layers_[layer][static_cast<std::size_t>(pass)] = mac;
+    layers_[layer][index(pass)] = mac;
+  }
+  /// The operand formats of a layer whose tensors have formats of their own: where it has no MAC of
+  /// its own it gets the pass's, now and later, with these.
+  void set_operands(const std::string& layer, Pass pass, const NumberFormat& a,
+                    const NumberFormat& b) {
+    MacDesign mac;
+    mac.a = a;
+    mac.b = b;
+    if (passes_[index(pass)]) adapt(mac, *passes_[index(pass)]);
+    operands_[layer][index(pass)] = mac;
   }
   [[nodiscard]] const MacDesign* find(const std::string& layer, Pass pass) const {
-    const auto index = static_cast<std::size_t>(pass);
-    if (const auto it = layers_.find(layer); it != layers_.end() && it->second[index]) {
-      return &*it->second[index];
+    if (const auto it = layers_.find(layer); it != layers_.end() && it->second[index(pass)]) {
+      return &*it->second[index(pass)];
     }
-    return passes_[index] ? &*passes_[index] : nullptr;
+    if (!passes_[index(pass)]) return nullptr;
+    if (const auto it = operands_.find(layer); it != operands_.end() && it->second[index(pass)]) {
+      return &*it->second[index(pass)];
+    }
+    return &*passes_[index(pass)];
   }
   /// Everything is computed in fp32.
   [[nodiscard]] bool empty() const {
     return layers_.empty() && !passes_[0] && !passes_[1] && !passes_[2];
   }
-  [[nodiscard]] const std::map<std::string, std::array<std::optional<MacDesign>, 3>>& layers()
-      const {
-    return layers_;
+  using ByPass = std::array<std::optional<MacDesign>, 3>;
+  /// The MACs that layers have of their own.
+  [[nodiscard]] const std::map<std::string, ByPass>& layers() const { return layers_; }
+  /// Forgets all MACs, but no layer's operands.
+  void clear() {
+    layers_.clear();
+    passes_ = {};
   }
 
  private:
-  std::array<std::optional<MacDesign>, 3> passes_;
-  std::map<std::string, std::array<std::optional<MacDesign>, 3>> layers_;
+  static std::size_t index(Pass pass) { return static_cast<std::size_t>(pass); }
+  /// `mac` becomes `pattern`, but for its operands.
+  static void adapt(MacDesign& mac, const MacDesign& pattern) {
+    const NumberFormat a = mac.a, b = mac.b;
+    mac = pattern;
+    mac.a = a;
+    mac.b = b;
+  }
+
+  ByPass passes_;
+  std::map<std::string, ByPass> layers_, operands_;
 };
 
 /// Everything that decides a training run's numbers besides network, data and array.
@@ -99,7 +124,8 @@ struct TrainingSettings {
   bool shuffle = true;
   Normalisation normalisation;
   Formats formats;
-  std::optional<Quantization> quantization;  ///< instead of the first three formats
+  std::optional<double> weight_clip;         ///< weights stay in [-x, x], x above 0
+  std::optional<Quantization> quantization;  ///< instead of all formats but weight_update
   MacAssignment macs;
   /// Statistics of one training GEMM in `sample` of each layer and pass (0: none): step s is
   /// observed if s % sample == 0. FWD and BWD look at `sample_rows` rows, GRAD at all outputs.

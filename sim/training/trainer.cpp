@@ -8,6 +8,7 @@
 #include <numeric>
 #include <utility>
 
+#include "models/numerics/convert.h"
 #include "sim/training/batches.h"
 #include "sim/training/checkpoint_tensors.h"
 #include "sim/training/elementwise.h"
@@ -15,6 +16,7 @@
 #include "sim/training/loss.h"
 #include "sim/training/optimizer.h"
 #include "sim/training/random_stream.h"
+#include "sim/training/weight_residual.h"
 
 namespace narrowmac {
 namespace {
@@ -35,6 +37,13 @@ std::vector<LayerShape> checked_shapes(const NetworkDescription& network,
   const double scale = settings.loss_scale.initial;
   if (!(scale > 0) || !std::isfinite(scale)) {
     throw Error(fmt::format("training.loss_scale: found {}; accepted: a positive number", scale));
+  }
+  if (settings.weight_clip && !(*settings.weight_clip > 0)) {
+    throw Error(
+        fmt::format("training.weight_clip: found {}; accepted: above 0", *settings.weight_clip));
+  }
+  if (const auto fault = find_fault(settings.formats, network)) {
+    throw Error(fmt::format("formats: {}: {}", fault->key, fault->message));
   }
   std::vector<LayerShape> shapes = infer_shapes(network, train.shape, train.classes);
   if (static_cast<std::int64_t>(shapes.size()) > kMaxLayers) {
@@ -68,6 +77,7 @@ class Trainer::Implementation {
   Evaluation evaluate(const Dataset& test);
   void restore(const std::vector<NamedTensor>& tensors, const TrainerState& state) {
     import_tensors(tensors, graph_.layers());
+    check_weights_with_residuals();
     state_ = state;
   }
 
@@ -87,9 +97,14 @@ class Trainer::Implementation {
   /// False if the step must be skipped: the loss scale was too large.
   bool gradients_usable(const Run& run);
   void adapt_loss_scale(bool good);
-  /// False if the new weights have no value in the weight_update format.
+  /// False if the new weights have no value in their format.
   bool update(const Run& run, double rate);
-  bool round_weights(Parameter& parameter, std::uint64_t number);
+  /// The GEMMs take them as they are.
+  void check_weights_with_residuals();
+  bool update_with_residual(const Run& run, const SgdStep& sgd, Parameter& parameter);
+  /// Clips the weights and rounds them to the format that they are stored in; false if they are not
+  /// finite and something asks for finite ones.
+  bool store_weights(Parameter& parameter, std::uint64_t number);
 
   std::int64_t order_epoch_ = -1;
   std::vector<std::int64_t> order_;
@@ -106,22 +121,53 @@ void Trainer::Implementation::initialise() {
       parameter->value[parameter->stored_index(i)] = static_cast<float>(
           deviation * host_normal(settings_.seed, stream, static_cast<std::uint64_t>(i)));
     }
-    round_weights(*parameter, run_number({}, parameter->number, RandomUse::InitialWeight));
+    store_weights(*parameter, run_number({}, parameter->number, RandomUse::InitialWeight));
   }
 }
 
-bool Trainer::Implementation::round_weights(Parameter& parameter, std::uint64_t number) {
-  const TensorFormat& format = settings_.formats.weight_update;
-  if (format.is_identity()) return true;
-  if (format.conversion.format.is_fixed() &&
+bool Trainer::Implementation::store_weights(Parameter& parameter, std::uint64_t number) {
+  const TensorFormat& format =
+      parameter.residual.size() > 0 ? parameter.formats->weight : settings_.formats.weight_update;
+  const std::optional<double>& clip = settings_.weight_clip;
+  if ((clip || format.conversion.format.is_fixed()) &&
       !all_finite(parameter.value.data(), parameter.value.size())) {
     return false;
   }
+  if (clip) clamp_all(parameter.value.data(), parameter.value.size(), static_cast<float>(*clip));
+  if (format.is_identity()) return true;
   const QuantizedTensor rounded =
       quantize(parameter.value.span(), format, parameter.value.span(), settings_.seed, number);
   scale_and_bias(parameter.value.data(), parameter.value.size(), 1,
                  static_cast<float>(rounded.scale), nullptr);
   return true;
+}
+
+void Trainer::Implementation::check_weights_with_residuals() {
+  for (const Parameter* parameter : graph_.parameters()) {
+    if (parameter->residual.size() == 0) continue;
+    const NumberFormat& format = parameter->formats->weight.conversion.format;
+    for (const float value : parameter->value.span()) {
+      if (is_value(static_cast<double>(value), format)) continue;
+      throw Error(fmt::format("tensor \"{}\": found {}; accepted: values of {}, its format",
+                              parameter->name, value, format.to_string()));
+    }
+  }
+}
+
+bool Trainer::Implementation::update_with_residual(const Run& run, const SgdStep& sgd,
+                                                   Parameter& parameter) {
+  const LayerFormats& formats = *parameter.formats;
+  ResidualStep step;
+  step.sgd = sgd;
+  step.weight = formats.weight.conversion;
+  step.residual = formats.weight_residual->conversion;
+  if (settings_.weight_clip) step.clip = static_cast<float>(*settings_.weight_clip);
+  step.seed = settings_.seed;
+  step.weight_number = run_number(run.position, parameter.number, RandomUse::WeightUpdate);
+  step.residual_number = run_number(run.position, parameter.number, RandomUse::WeightResidual);
+  return residual_update(step, parameter.gradient.data(), parameter.value.size(),
+                         parameter.momentum.data(), parameter.value.data(),
+                         parameter.residual.data());
 }
 
 const std::vector<std::int64_t>& Trainer::Implementation::order(std::int64_t epoch) {
@@ -192,12 +238,16 @@ bool Trainer::Implementation::update(const Run& run, double rate) {
                     static_cast<float>(settings_.weight_decay),
                     static_cast<float>(state_.loss_scale)};
   for (Parameter* parameter : graph_.parameters()) {
+    if (parameter->residual.size() > 0) {
+      finite = update_with_residual(run, sgd, *parameter) && finite;
+      continue;
+    }
     sgd_update(sgd, parameter->gradient.data(), parameter->value.size(), parameter->momentum.data(),
                parameter->value.data());
     if (!parameter->is_weight) continue;
     const std::uint64_t number =
         run_number(run.position, parameter->number, RandomUse::WeightUpdate);
-    finite = round_weights(*parameter, number) && finite;
+    finite = store_weights(*parameter, number) && finite;
   }
   return finite;
 }

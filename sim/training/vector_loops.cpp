@@ -107,6 +107,23 @@ void ReLUBackward(const float* output, const float* dy, Index size, float* dx) {
   });
 }
 
+void ClippedReLU(const float* x, Index size, float clip, float* y) {
+  ForVectors(size, [&](auto d, Index i) HWY_ATTR {
+    const auto value = hn::LoadU(d, x + i);
+    const auto positive = hn::IfThenZeroElse(hn::Le(value, hn::Zero(d)), value);
+    const auto end = hn::Set(d, clip);
+    hn::StoreU(hn::IfThenElse(hn::Gt(positive, end), end, positive), d, y + i);
+  });
+}
+
+void ClippedReLUBackward(const float* output, const float* dy, Index size, float clip, float* dx) {
+  ForVectors(size, [&](auto d, Index i) HWY_ATTR {
+    const auto y = hn::LoadU(d, output + i);
+    const auto between = hn::And(hn::Gt(y, hn::Zero(d)), hn::Lt(y, hn::Set(d, clip)));
+    hn::StoreU(hn::IfThenElseZero(between, hn::LoadU(d, dy + i)), d, dx + i);
+  });
+}
+
 void Add(const float* a, const float* b, Index size, float* out) {
   ForVectors(size, [&](auto d, Index i) HWY_ATTR {
     hn::StoreU(hn::Add(hn::LoadU(d, a + i), hn::LoadU(d, b + i)), d, out + i);
@@ -318,6 +335,8 @@ namespace narrowmac::loops {
 HWY_EXPORT(ScaleAndBias);
 HWY_EXPORT(ReLU);
 HWY_EXPORT(ReLUBackward);
+HWY_EXPORT(ClippedReLU);
+HWY_EXPORT(ClippedReLUBackward);
 HWY_EXPORT(Add);
 HWY_EXPORT(AllFinite);
 HWY_EXPORT(ScalePixels);
@@ -341,6 +360,13 @@ void scale_and_bias(float* y, std::int64_t rows, std::int64_t channels, float sc
 void relu(const float* x, std::int64_t size, float* y) { HWY_DYNAMIC_DISPATCH(ReLU)(x, size, y); }
 void relu_backward(const float* output, const float* dy, std::int64_t size, float* dx) {
   HWY_DYNAMIC_DISPATCH(ReLUBackward)(output, dy, size, dx);
+}
+void clipped_relu(const float* x, std::int64_t size, float clip, float* y) {
+  HWY_DYNAMIC_DISPATCH(ClippedReLU)(x, size, clip, y);
+}
+void clipped_relu_backward(const float* output, const float* dy, std::int64_t size, float clip,
+                           float* dx) {
+  HWY_DYNAMIC_DISPATCH(ClippedReLUBackward)(output, dy, size, clip, dx);
 }
 void add(const float* a, const float* b, std::int64_t size, float* out) {
   HWY_DYNAMIC_DISPATCH(Add)(a, b, size, out);

@@ -15,6 +15,11 @@ void scale_and_bias(float* y, std::int64_t rows, std::int64_t channels, float sc
 void relu(const float* x, std::int64_t size, float* y);
 /// dx = dy where the output is positive, else 0. May be in place.
 void relu_backward(const float* output, const float* dy, std::int64_t size, float* dx);
+/// y = min(max(x, 0), clip); NaN stays NaN. May be in place.
+void clipped_relu(const float* x, std::int64_t size, float clip, float* y);
+/// dx = dy where the output is between 0 and clip, else 0. May be in place.
+void clipped_relu_backward(const float* output, const float* dy, std::int64_t size, float clip,
+                           float* dx);
 /// out = a + b. May be in place.
 void add(const float* a, const float* b, std::int64_t size, float* out);
 /// False if there is an infinity or a NaN.

@@ -61,6 +61,22 @@ TEST(NetworkFile, PoolsStepByTheirKernelAndAveragePoolsAreGlobalByDefault) {
   EXPECT_EQ(network.layers[1].kernel, 0);
 }
 
+TEST(NetworkFile, AReluMayClipItsOutputsAndOthersMayNot) {
+  const NetworkDescription network = parse(
+      "[[layer]]\nname = \"r\"\ntype = \"relu\"\n"
+      "[[layer]]\nname = \"c\"\ntype = \"relu\"\nclip = 2\n");
+  EXPECT_FALSE(network.layers[0].clip);
+  EXPECT_EQ(network.layers[1].clip, 2.0);
+  for (const char* clip : {"0", "-1.0", "inf", "nan", "1e-60"}) {
+    const std::string error =
+        error_of(std::string("[[layer]]\nname = \"r\"\ntype = \"relu\"\nclip = ") + clip + "\n");
+    EXPECT_NE(error.find("clip"), std::string::npos) << clip;
+    EXPECT_NE(error.find("above 0"), std::string::npos) << clip;
+  }
+  EXPECT_NE(error_of("[[layer]]\nname = \"f\"\ntype = \"flatten\"\nclip = 2.0\n").find("clip"),
+            std::string::npos);
+}
+
 TEST(NetworkFile, AKeyThatTheTypeDoesNotHaveIsRefused) {
   EXPECT_NE(error_of("[[layer]]\nname = \"r\"\ntype = \"relu\"\nchannels = 4\n").find("channels"),
             std::string::npos);
