@@ -62,7 +62,9 @@ class GemmLayer : public Layer {
     return forward_rows(shape_, x, run.images);
   }
   OperandView backward_rows_of(const float* dy, const Run& run) const;
-  void check_finite(const MacDesign& mac, const OperandView& view, const Run& run) const;
+  /// Throws NotFinite if an operand of a fixed-point stage could be and is not finite.
+  void check_finite(const MacDesign& mac, const OperandView& view, const TensorFormat& format,
+                    const Run& run) const;
   void execute(Pass pass, const OperandView& a, const OperandView& b, const OutputView& out,
                const Run& run);
   void execute(Pass pass, const OperandView& a, const OperandView& b, float* out, const Run& run) {
@@ -262,8 +264,9 @@ OperandView GemmLayer::backward_weights(const Run& run) {
   return OperandView::dense(transposed_weights_.data(), taps * out, in, in);
 }
 
-void GemmLayer::check_finite(const MacDesign& mac, const OperandView& view, const Run& run) const {
-  if (!has_fixed_stage(mac)) return;
+void GemmLayer::check_finite(const MacDesign& mac, const OperandView& view,
+                             const TensorFormat& format, const Run& run) const {
+  if (!has_fixed_stage(mac) || format.conversion.format.is_fixed()) return;
   const PhaseTimer timer(host_, run, "check_finite");
   std::int64_t size = view.rows() * view.columns();
   if (view.is_patches()) {
@@ -288,8 +291,9 @@ void GemmLayer::execute(Pass pass, const OperandView& a, const OperandView& b,
   double statistics_seconds = 0;
   if (request.mac != nullptr) {
     if (!quantised_) {  // codes are finite
-      check_finite(*request.mac, a, run);
-      check_finite(*request.mac, b, run);
+      const bool backward = pass == Pass::Backward, gradient = pass == Pass::Gradient;
+      check_finite(*request.mac, a, backward ? formats_.gradient : formats_.activation, run);
+      check_finite(*request.mac, b, gradient ? formats_.gradient : formats_.weight, run);
     }
     if (run.observe) {
       request.observe =

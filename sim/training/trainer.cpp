@@ -42,7 +42,14 @@ std::vector<LayerShape> checked_shapes(const NetworkDescription& network,
     throw Error(
         fmt::format("training.weight_clip: found {}; accepted: above 0", *settings.weight_clip));
   }
-  if (const auto fault = find_fault(settings.formats, network)) {
+  const Formats& formats = settings.formats;
+  if (settings.quantization && (!formats.layers.empty() || formats.weight_residual ||
+                                !formats.weight_gradient.is_identity())) {
+    throw Error(
+        "formats: found weight_gradient, weight_residual or formats of a layer beside "
+        "quantization; accepted: one of them");
+  }
+  if (const auto fault = find_fault(formats, network)) {
     throw Error(fmt::format("formats: {}: {}", fault->key, fault->message));
   }
   std::vector<LayerShape> shapes = infer_shapes(network, train.shape, train.classes);

@@ -69,6 +69,13 @@ TEST(ConfigTable, ElementsOfAnArrayComeBackAsToml) {
             (std::vector<std::string>{"1", "'x'", "0.5", "true", "[ 2, 3 ]", "{ k = 4 }"}));
 }
 
+TEST(ConfigTable, TablesOfAnArrayThatIsTakenAsTomlAreKnownWithAllTheirKeys) {
+  const ConfigTable root = ConfigTable::parse("[[item]]\nname = 'a'\nformat = { bits = 4 }\n", "f");
+  EXPECT_EQ(root.toml_values("item"),
+            (std::vector<std::string>{"{ format = { bits = 4 }, name = 'a' }"}));
+  EXPECT_NO_THROW(root.reject_unknown());
+}
+
 TEST(ConfigTable, KeysComeInFileOrder) {
   EXPECT_EQ(file().keys(), (std::vector<std::string>{"name", "count", "table"}));
   EXPECT_EQ(file().table("table").keys(),

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 namespace narrowmac {
 namespace {
@@ -9,6 +10,11 @@ namespace {
 using Kind = LayerDescription::Kind;
 
 std::size_t at(std::int64_t index) { return static_cast<std::size_t>(index); }
+
+/// Where a ReLU's outputs end.
+double end_of(const LayerShape& relu) {
+  return relu.layer.clip.value_or(std::numeric_limits<double>::infinity());
+}
 
 }  // namespace
 
@@ -104,7 +110,7 @@ void DoubleNetwork::forward_layer(const LayerShape& layer) {
       break;
     case Kind::ReLU:
       std::transform(x.begin(), x.end(), output.value.begin(),
-                     [](double value) { return std::max(value, 0.0); });
+                     [&](double value) { return std::min(std::max(value, 0.0), end_of(layer)); });
       break;
     case Kind::MaxPool:
     case Kind::AveragePool:
@@ -136,7 +142,7 @@ void DoubleNetwork::backward_layer(const LayerShape& layer) {
       break;
     case Kind::ReLU:
       for (std::size_t i = 0; i < in.value.size(); ++i) {
-        if (in.value[i] > 0) in.gradient[i] += output.gradient[i];
+        if (in.value[i] > 0 && in.value[i] < end_of(layer)) in.gradient[i] += output.gradient[i];
       }
       break;
     case Kind::MaxPool:

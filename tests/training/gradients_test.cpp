@@ -132,6 +132,14 @@ TEST(Gradients, OfWindowedAndGlobalAveragePools) {
                          {1, 7, 9});
 }
 
+TEST(Gradients, OfReLUsThatEndAtAClipAlsoBeforeAPoolThatTilesThem) {
+  NetworkDescription network = small_cnn(3);
+  for (LayerDescription& layer : network.layers) {
+    if (layer.kind == Kind::ReLU) layer.clip = layer.name == "relu1" ? 0.3 : 0.6;
+  }
+  expect_gradients_agree(network, {1, 12, 12});
+}
+
 TEST(Gradients, OfBatchNormalisation) {
   expect_gradients_agree(NetworkBuilder()
                              .convolution("c1", 4, 3, 1, 1, false)

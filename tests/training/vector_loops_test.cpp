@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <hwy/highway.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -85,7 +86,32 @@ TEST(VectorLoops, GiveTheBitsOfPlainLoopsForEveryWidthAndNumberOfChannels) {
       loops::relu(x.data(), size, found.data());
       for_all([&](std::int64_t i, std::int64_t) { return at(x, i) <= 0 ? 0.0F : at(x, i); });
       expect_same_bits(found, expected);
+      loops::clipped_relu(x.data(), size, 0.75F, found.data());
+      for_all([&](std::int64_t i, std::int64_t) {
+        return at(x, i) <= 0 ? 0.0F : std::min(at(x, i), 0.75F);
+      });
+      expect_same_bits(found, expected);
+      const std::vector<float> clipped(found);
+      loops::clipped_relu_backward(clipped.data(), dy.data(), size, 0.75F, found.data());
+      for_all([&](std::int64_t i, std::int64_t) {
+        return at(x, i) > 0 && at(x, i) < 0.75F ? at(dy, i) : 0.0F;
+      });
+      expect_same_bits(found, expected);
     }
+  });
+}
+
+TEST(VectorLoops, AClippedReLUKeepsNaNAndEndsInfinity) {
+  for_each_target([] {
+    constexpr float kInfinity = std::numeric_limits<float>::infinity();
+    std::vector<float> y(19, kInfinity);
+    y[7] = std::numeric_limits<float>::quiet_NaN();
+    y[8] = -kInfinity;
+    loops::clipped_relu(y.data(), 19, 2.0F, y.data());
+    EXPECT_EQ(y[0], 2.0F);
+    EXPECT_TRUE(std::isnan(y[7]));
+    EXPECT_EQ(y[8], 0.0F);
+    EXPECT_EQ(y[18], 2.0F);
   });
 }
 
