@@ -325,6 +325,28 @@ TEST(Recommend, LayersWithMacsOfTheirOwnKeepThem) {
             3);
 }
 
+TEST(Recommend, LayersWithFormatsOfTheirOwnKeepTheirOperandsInEveryDesign) {
+  const TinyRun run;
+  run.write("own.toml",
+            TinyRun::run_file("[[formats.layer]]\nname = \"fc1\"\nweight = \"e4m3\"\n"));
+  const RunConfig config = read_run_config(run / "own.toml");
+  for (const StepGemm& gemm : step_gemms(config)) EXPECT_FALSE(gemm.has_own_mac) << gemm.layer;
+  PassAccumulators accumulators;
+  accumulators.exponents = {6, 6, 6};
+  accumulators.mantissas = {3, 4, 5};
+  for (const RunConfig& design :
+       {with_accumulators(config, accumulators), with_wide_accumulators(config, 16)}) {
+    const MacAssignment& macs = design.training.macs;
+    for (const Pass pass : kPasses) {
+      const MacDesign& own = *macs.find("fc1", pass);
+      EXPECT_EQ(own.accumulator, macs.find("conv1", pass)->accumulator);
+      EXPECT_EQ(own.chunk, macs.find("conv1", pass)->chunk);
+      EXPECT_EQ(own.b, NumberFormat::parse(pass == Pass::Gradient ? "e5m2" : "e4m3"));
+      EXPECT_EQ(own.a, NumberFormat::parse("e5m2"));
+    }
+  }
+}
+
 TEST(Recommend, ChunksAreThoseThatTheArrayCanAdd) {
   const TinyRun run;
   const auto chunks = [&](const std::vector<std::string>& set) {

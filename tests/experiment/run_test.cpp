@@ -251,6 +251,34 @@ TEST(Run, AQuantisedRunResumesOnOtherThreadsToTheSameBits) {
   EXPECT_EQ(outcome_of(run / "whole"), outcome_of(options.out));
 }
 
+TEST(Run, AFixedPointRunWithResidualsResumesOnOtherThreadsToTheSameBits) {
+  const TinyRun run;
+  RunOptions options = options_of(run, "whole");
+  const auto fixed = [](const std::string& format) {
+    return "{format = \"" + format +
+           "\", rounding = \"stochastic\", random_bits = 9, scaling = \"none\"}";
+  };
+  options.set = {"formats={activation = " + fixed("ufx9.8") + ", weight = " + fixed("fx9.8") +
+                     ", gradient = " + fixed("fx12.13") + ", weight_gradient = " +
+                     fixed("fx12.10") + ", weight_residual = " + fixed("fx12.20") + "}",
+                 "formats.layer=[{name = \"fc1\", weight = " + fixed("fx7.6") + "}]",
+                 "mac.accumulator=fx36.21",
+                 "mac.overflow=saturate",
+                 "training.weight_clip=0.5",
+                 "training.loss_scale=2"};
+  options.checkpoint_seconds = 0;
+  (void)run_experiment(options);
+  const fs::path checkpoint = run / "whole/checkpoint/step-0";
+  EXPECT_TRUE(fs::exists(checkpoint / "fc1.weight.residual.npy"));
+  EXPECT_FALSE(fs::exists(checkpoint / "fc1.bias.residual.npy"));
+  options.out = run / "killed";
+  for (int i = 0; i < 3; ++i) (void)run_and_kill(options, Milliseconds(60));
+  options.threads = 2;
+  options.resume = true;
+  (void)run_experiment(options);
+  EXPECT_EQ(outcome_of(run / "whole"), outcome_of(options.out));
+}
+
 TEST(Run, AnInterruptedRunSaysSoAndGoesOn) {
   const TinyRun run;
   RunOptions options = options_of(run, "whole");
