@@ -70,7 +70,7 @@ class NoiseGainByDifferences {
       const auto image = nchw_images(data_, n, 1);
       const auto at = [&](std::size_t element, double amount) {
         const auto restore = perturb(element, amount);
-        const DoubleNetwork::Tensor logits = network_.logits(image, 1);
+        DoubleNetwork::Tensor logits = network_.logits(image, 1);
         restore();
         return logits;
       };
