@@ -116,6 +116,13 @@ TEST(NoiseGains, OfACnnAreThoseOfTheDefinition) {
   expect_gains_agree(trained);
 }
 
+TEST(NoiseGains, EndWhereActivationsAreClipped) {
+  NetworkDescription network = small_cnn(3);
+  network.layers[1].clip = 0.5;
+  TrainedProblem trained(network, {1, 8, 8}, 2, 2, 2);
+  expect_gains_agree(trained);
+}
+
 TEST(NoiseGains, TakeEveryReaderOfATensorAndRunningStatisticsOfBatchNorm) {
   TrainedProblem trained(small_resnet(3), {1, 4, 4}, 2, 2, 3);
   expect_gains_agree(trained);
