@@ -3,8 +3,7 @@
 namespace narrowmac {
 
 bool BlockQuantizer::supports(const TensorFormat& format) {
-  return format.conversion.format.is_float() && format.scaling == Scaling::None &&
-         !format.is_identity() && can_plan(format.conversion);
+  return format.scaling == Scaling::None && !format.is_identity() && can_plan(format.conversion);
 }
 
 BlockQuantizer::BlockQuantizer(const TensorFormat& format, std::uint64_t seed,

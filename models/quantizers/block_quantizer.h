@@ -12,8 +12,9 @@ namespace narrowmac {
 /// pieces may come in any order and on any thread.
 class BlockQuantizer {
  public:
-  /// Float formats without scaling that change something. Their scale is 1, and what is not finite
-  /// is no error.
+  /// Formats without scaling that change something and do not wrap. Their scale is 1. What is not
+  /// finite is no error in a float format; in fixed point it has no code, so the caller must look
+  /// for it.
   static bool supports(const TensorFormat& format);
   /// `format` must be supported.
   BlockQuantizer(const TensorFormat& format, std::uint64_t seed, std::uint64_t tensor_number);

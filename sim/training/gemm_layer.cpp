@@ -161,16 +161,7 @@ Operand GemmLayer::gradient_operand(const Activation& output, const Run& run) {
     codes = gradient_codes_.data();
   }
   std::atomic<bool> overflowed{false};
-  host_.images.add(
-      "quantize", 2 * size,
-      [&overflowed, size, dy = output.gradient, codes,
-       quantizer = BlockQuantizer(format, host_.settings.seed, number)](const ImageRange& images) {
-        const std::int64_t first = images.begin * size;
-        const auto count = static_cast<std::size_t>(images.count() * size);
-        if (quantizer.round(first, {dy + first, count}, {codes + first, count}) > 0) {
-          overflowed.store(true, std::memory_order_relaxed);
-        }
-      });
+  host_.round_images(output.gradient, size, format, number, codes, &overflowed);
   host_.finish_images(run);
   if (overflowed.load()) host_.gradient_overflowed = true;
   return {codes, 1.0};

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <exception>
@@ -69,11 +70,18 @@ struct Host {
   /// Of quantised training: the gradient's codes for GRAD and BWD of the layer at work.
   std::array<AlignedBuffer, 2> gradient_codes = {};
   GradientObserver* observer = nullptr;
+  std::atomic<bool> not_finite = false;  ///< found by a step of the pipeline
 
-  /// Runs the pipeline: before anything looks at a whole batch.
+  /// Runs the pipeline: before anything looks at a whole batch. Throws NotFinite if a step has
+  /// found what must be finite and is not.
   void finish_images(const Run& run) {
     images.run(run.images, run.training() ? &seconds : nullptr);
+    if (not_finite.exchange(false)) throw NotFinite();
   }
+  /// Adds the rounding of a tensor with `size` values per image to the pipeline; BlockQuantizer
+  /// must support the format. `overflowed`, if not null, becomes true if a value leaves the format.
+  void round_images(const float* values, std::int64_t size, const TensorFormat& format,
+                    std::uint64_t number, float* codes, std::atomic<bool>* overflowed);
 };
 
 /// Adds the time of a training phase to the host's account; evaluations have an account of their

@@ -84,6 +84,7 @@ void LayerGraph::allocate(std::int64_t capacity) {
 
 const float* LayerGraph::forward(const Run& run) {
   host_.images.clear();  // of a run that broke off halfway
+  host_.not_finite = false;
   for (Activation& activation : activations_) {
     activation.operand = {};
     release(activation);
@@ -113,14 +114,7 @@ void LayerGraph::round_images(Activation& activation, const Run& run) {
   activation.operand = {activation.codes.data(), 1.0};
   const std::uint64_t number =
       run_number(run.position, activation.number, RandomUse::ActivationTensor);
-  host_.images.add(
-      "quantize", 2 * size,
-      [size, value = activation.value, codes = activation.codes.data(),
-       quantizer = BlockQuantizer(format, host_.settings.seed, number)](const ImageRange& images) {
-        const std::int64_t first = images.begin * size;
-        const auto count = static_cast<std::size_t>(images.count() * size);
-        quantizer.round(first, {value + first, count}, {codes + first, count});
-      });
+  host_.round_images(activation.value, size, format, number, activation.codes.data(), nullptr);
 }
 
 float* LayerGraph::logits_gradient() {

@@ -573,7 +573,6 @@ TEST(WeightClip, AnInfiniteWeightIsADivergenceAndNotClipped) {
 TEST(ResidualUpdate, RoundsAsConvertDoesInEveryModeUpToTheEnds) {
   constexpr RoundingMode kModes[] = {RoundingMode::NearestEven, RoundingMode::NearestAway,
                                      RoundingMode::TowardZero, RoundingMode::Down};
-  const Conversion residual = fixed("fx24.24").conversion;
   for (const char* name : {"fx6.4", "ufx5.3", "fx3.-2", "fx20.19"}) {
     for (const RoundingMode mode : kModes) {
       for (const Overflow overflow : {Overflow::Saturate, Overflow::Wrap}) {
@@ -581,7 +580,7 @@ TEST(ResidualUpdate, RoundsAsConvertDoesInEveryModeUpToTheEnds) {
         step.sgd = {1, 0, 0, 1};  // W1 = W + A - gradient
         step.weight = fixed(name, mode).conversion;
         step.weight.overflow = overflow;
-        step.residual = residual;
+        const Conversion residual = step.residual = fixed("fx9.10", mode).conversion;
         const double unit = step.weight.format.smallest_value();
         std::vector<float> gradients;
         for (int i = -600; i <= 600; ++i) {  // eighths of a unit, beyond both ends
