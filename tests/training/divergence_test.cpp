@@ -51,6 +51,9 @@ TEST(Divergence, IsAResultTooWhereTheFormatsHaveNoInfinity) {
   const TensorFormat fixed = tensor_format("fx8.0", Scaling::MaxAbs);
   settings.formats.activation = settings.formats.weight = settings.formats.gradient = fixed;
   EXPECT_GT(steps_until_divergence(settings), 0);
+  settings.formats = {};
+  settings.formats.activation = tensor_format("fx8.4");
+  EXPECT_GT(steps_until_divergence(settings), 0);
 }
 
 TEST(Divergence, ADivergedStepLeavesTheWeightsAlone) {
