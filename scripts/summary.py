@@ -9,7 +9,7 @@ from pathlib import Path
 from plotting import prediction
 from plotting.data import DataError, load_sweep
 from plotting.points import group_points
-from plotting.report import conclusion, costs_note, table
+from plotting.report import compares_labels, conclusion, costs_note, table
 
 
 def main():
@@ -27,9 +27,10 @@ def main():
         print(prediction.table(points) + "\n\n" + prediction.knee_table(points))
     else:
         print(table(points))
-        print("swamped: full swamping, the share of a pass's additions that left the accumulator as it was")
-        if note := costs_note(points):
-            print(wrap(note))
+        if not compares_labels(points):
+            print("swamped: full swamping, the share of a pass's additions that left the accumulator as it was")
+            if note := costs_note(points):
+                print(wrap(note))
     finished = sum(run.summary is not None for run in runs)
     if finished < total:
         print(f"\nUnfinished: {finished} of {total} runs are done.")

@@ -1,5 +1,8 @@
 """A sweep in words: a table, and sentences that claim no more than its seeds can tell."""
 
+import math
+import statistics
+
 from . import points as sweep
 from .data import PASSES, finite
 
@@ -10,7 +13,11 @@ ENOUGH_BITS = 5  # one seed never orders accumulators from this mantissa width o
 
 def table(points):
     """One line per point: accuracy (mean, spread over seeds), full swamping per pass, and costs where any point has
-    them."""
+    them. Sweeps that do not vary a mantissa have the loss against their first point instead of swamping."""
+    if compares_labels(points):
+        return _aligned([["point", "test accuracy", f"below {points[0].label}", "seeds"],
+                         *([point.label, _accuracy_cell(point), _loss_cell(points[0], point),
+                            str(len(point.accuracies))] for point in points)])
     costs = {name: cost for name, cost in COSTS.items() if any(p.cost(cost) is not None for p in points)}
     lines = [["point", "test accuracy", *(f"swamped {name}" for name in PASSES), *costs]]
     for point in points:
@@ -18,6 +25,35 @@ def table(points):
         lines.append([point.label, _accuracy_cell(point),
                       *(f"{100 * swamping[name]:.1f} %" if name in swamping else "-" for name in PASSES),
                       *(_cost_cell(point.cost(cost)) for cost in costs.values())])
+    return _aligned(lines)
+
+
+def compares_labels(points):
+    """Whether the points of several seeds differ in something else than an accumulator's mantissa."""
+    return sweep.seeds(points) > 1 and len(points) > 1 and not sweep.width_series(points)
+
+
+def paired_loss(reference, point):
+    """(mean, standard error) of the points of accuracy that `point` is below `reference`, seed by seed; the error is
+    None with one common seed. None without any."""
+    theirs = {run.seed: run.accuracy for run in reference.runs if run.accuracy is not None}
+    losses = [theirs[run.seed] - run.accuracy for run in point.runs
+              if run.accuracy is not None and run.seed in theirs]
+    if not losses:
+        return None
+    error = statistics.stdev(losses) / math.sqrt(len(losses)) if len(losses) > 1 else None
+    return statistics.fmean(losses), error
+
+
+def _loss_cell(reference, point):
+    loss = paired_loss(reference, point)
+    if loss is None or point is reference:
+        return "-"
+    mean, error = loss
+    return f"{mean:.2f}" + (f" ± {error:.2f}" if error is not None else "")
+
+
+def _aligned(lines):
     widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
     return "\n".join("  ".join([line[0].ljust(widths[0])] + [c.rjust(w) for c, w in zip(line[1:], widths[1:])])
                      for line in lines)
@@ -83,6 +119,9 @@ def _seeds_sentence(points):
     count = sweep.seeds(points)
     if count == 1:
         return "One seed: differences below one point are not claimed."
+    if compares_labels(points):
+        return (f"{count} seeds; the loss is the mean over seeds that both points have, with its standard error: a "
+                "seed has the same initial weights and batches in every point.")
     return (f"{count} seeds: a difference is claimed only if it is at least one point in the mean and every seed of "
             "one side is below every seed of the other.")
 

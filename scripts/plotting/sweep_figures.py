@@ -4,6 +4,7 @@ import numpy as np
 from matplotlib.ticker import FixedLocator
 
 from . import points as sweep
+from .assignment_figures import loss_against_extra_bits
 from .cost_figures import accuracy_against_cost
 from .data import PASSES, finite
 from .quantization_figures import accuracy_against_bits
@@ -260,6 +261,7 @@ def _write_cells(axis, grid, top):
 
 FIGURES = {
     "gradient_bits": accuracy_against_bits,
+    "extra_bits": loss_against_extra_bits,
     "accuracy": accuracy,
     "losses": losses_per_pass,
     "training-loss": loss_curves,

@@ -1,104 +1,23 @@
 #include <fmt/core.h>
+#include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <map>
 
 #include "models/design/error.h"
 #include "models/theory/assignment.h"
 #include "sim/cli/commands.h"
+#include "sim/experiment/assignment_text.h"
 #include "sim/experiment/files.h"
+#include "sim/experiment/progress.h"
+#include "sim/experiment/statistics_file.h"
 
 namespace narrowmac {
 namespace {
 
-/// One object of the statistics file. Errors name the file, the object and the key.
-class Fields {
- public:
-  Fields(const Json& json, std::string where) : json_(json), where_(std::move(where)) {
-    attempt("", [&] { static_cast<void>(json_.object()); });
-  }
-
-  void refuse_others(std::initializer_list<std::string_view> accepted) const {
-    for (const auto& [key, value] : json_.object()) {
-      if (std::find(accepted.begin(), accepted.end(), key) != accepted.end()) continue;
-      std::string names;
-      for (const std::string_view name : accepted) {
-        names += (names.empty() ? "" : ", ") + std::string(name);
-      }
-      throw Error(fmt::format("{}: unknown key \"{}\"; accepted: {}", where_, key, names));
-    }
-  }
-  [[nodiscard]] double number(const char* key) const {
-    double value = 0;
-    attempt(key, [&] { value = json_.at(key).number(); });
-    return value;
-  }
-  [[nodiscard]] std::string string(const char* key) const {
-    std::string value;
-    attempt(key, [&] { value = json_.at(key).string(); });
-    return value;
-  }
-  /// null and a missing key alike: not known.
-  [[nodiscard]] std::optional<double> optional_number(const char* key) const {
-    std::optional<double> value;
-    const Json* found = find(key);
-    if (found != nullptr) attempt(key, [&] { value = found->optional_number(); });
-    return value;
-  }
-  [[nodiscard]] const Json::Array& array(const char* key) const {
-    const Json::Array* value = nullptr;
-    attempt(key, [&] { value = &json_.at(key).array(); });
-    return *value;
-  }
-
- private:
-  const Json& json_;
-  std::string where_;
-
-  [[nodiscard]] const Json* find(std::string_view key) const {
-    for (const auto& [name, value] : json_.object()) {
-      if (name == key) return &value;
-    }
-    return nullptr;
-  }
-  template <typename Read>
-  void attempt(const std::string& key, const Read& read) const {
-    try {
-      read();
-    } catch (const Error& error) {
-      const bool missing = !key.empty() && find(key) == nullptr;
-      throw Error(where_ + ": " +
-                  (missing || key.empty() ? std::string(error.what())
-                                          : fmt::format("{}: {}", key, error.what())));
-    }
-  }
-};
-
-TrainingStatistics read_statistics(const std::filesystem::path& path) {
-  const std::string file = path.string();
-  const Json json = Json::parse(read_file(path), file);
-  const Fields top(json, file);
-  top.refuse_others({"schema", "layers", "learning_rate_min"});
-  TrainingStatistics statistics;
-  statistics.learning_rate_min = top.number("learning_rate_min");
-  for (const Json& element : top.array("layers")) {
-    const Fields fields(element, fmt::format("{}: layers[{}]", file, statistics.layers.size()));
-    fields.refuse_others({"name", "activation_noise_gain", "weight_noise_gain",
-                          "weight_gradient_std_min", "weight_gradient_std_max",
-                          "activation_gradient_std_max", "lambda_max"});
-    LayerStatistics layer;
-    layer.name = fields.string("name");
-    layer.activation_noise_gain = fields.optional_number("activation_noise_gain");
-    layer.weight_noise_gain = fields.number("weight_noise_gain");
-    layer.weight_gradient_std_min = fields.number("weight_gradient_std_min");
-    layer.weight_gradient_std_max = fields.number("weight_gradient_std_max");
-    layer.activation_gradient_std_max = fields.optional_number("activation_gradient_std_max");
-    layer.lambda_max = fields.optional_number("lambda_max");
-    statistics.layers.push_back(std::move(layer));
-  }
-  return statistics;
-}
+namespace fs = std::filesystem;
 
 constexpr std::array kTensors = {"activation", "weight", "weight_gradient", "activation_gradient",
                                  "weight_residual"};
@@ -109,7 +28,7 @@ std::array<std::optional<FixedPoint>, kTensors.size()> tensors_of(const LayerAss
 }
 
 /// Widths first, then range and step of each tensor.
-ResultTable full_table(const std::vector<LayerAssignment>& assignment) {
+ResultTable tensor_table(const std::vector<LayerAssignment>& assignment) {
   ResultTable table;
   table.columns = {"layer"};
   for (const char* tensor : kTensors) table.columns.push_back(fmt::format("{}_bits", tensor));
@@ -132,8 +51,71 @@ ResultTable full_table(const std::vector<LayerAssignment>& assignment) {
   return table;
 }
 
+/// Accumulators of every pass as formats, "" where the pass is not computed on the array.
+struct LayerAccumulators {
+  std::array<std::string, 3> theory, measured;
+};
+std::map<std::string, LayerAccumulators> accumulators_of(const PrecisionAssignment& assignment) {
+  std::map<std::string, LayerAccumulators> layers;
+  for (const GemmAccumulators& gemm : assignment.accumulators) {
+    LayerAccumulators& layer = layers[gemm.layer];
+    layer.theory[static_cast<std::size_t>(gemm.pass)] = gemm.widths.theory.to_string();
+    layer.measured[static_cast<std::size_t>(gemm.pass)] = gemm.widths.measured.to_string();
+  }
+  return layers;
+}
+
+void append_accumulators(const PrecisionAssignment& assignment, ResultTable& table) {
+  for (const char* source : {"theory", "measured"}) {
+    for (const Pass pass : kPasses) {
+      table.columns.push_back(fmt::format("accumulator_{}_{}", to_string(pass), source));
+    }
+  }
+  const auto layers = accumulators_of(assignment);
+  for (std::vector<Json>& row : table.rows) {
+    const auto found = layers.find(row.front().string());
+    const LayerAccumulators own = found == layers.end() ? LayerAccumulators{} : found->second;
+    for (const auto& source : {own.theory, own.measured}) {
+      for (const std::string& format : source) row.push_back(format.empty() ? Json() : format);
+    }
+  }
+}
+
+void append_costs(const PrecisionAssignment& assignment, ResultTable& table) {
+  for (const char* column : {"representational_bits", "full_adders", "communication_bits",
+                             "full_precision_representational_bits", "full_precision_full_adders",
+                             "full_precision_communication_bits", "minimum_bits"}) {
+    table.columns.emplace_back(column);
+  }
+  for (std::size_t i = 0; i < table.rows.size(); ++i) {
+    for (const auto& costs : {assignment.costs[i], assignment.full_precision_costs[i]}) {
+      table.rows[i].emplace_back(costs.representational_bits);
+      table.rows[i].emplace_back(costs.full_adders);
+      table.rows[i].emplace_back(costs.communication_bits);
+    }
+    table.rows[i].emplace_back(assignment.minimum_bits);
+  }
+}
+
+/// Everything about a run directory, layer by layer.
+ResultTable run_table(const PrecisionAssignment& assignment) {
+  ResultTable table;
+  if (assignment.layers.empty()) {
+    table.columns = {"layer"};
+    const auto layers = accumulators_of(assignment);
+    for (const LayerDescription& layer : assignment.config.network.layers) {
+      if (layers.count(layer.name) > 0) table.rows.push_back({layer.name});
+    }
+  } else {
+    table = tensor_table(assignment.layers);
+    append_costs(assignment, table);
+  }
+  append_accumulators(assignment, table);
+  return table;
+}
+
 /// Width, range and step of a tensor in one cell: all are powers of two.
-ResultTable table_for_people(const std::vector<LayerAssignment>& assignment) {
+std::string tensors_for_people(const std::vector<LayerAssignment>& assignment) {
   ResultTable table;
   table.columns = {"layer"};
   for (const char* tensor : kTensors) table.columns.emplace_back(tensor);
@@ -146,26 +128,118 @@ ResultTable table_for_people(const std::vector<LayerAssignment>& assignment) {
     }
     table.rows.push_back(std::move(row));
   }
-  return table;
+  return render(table, OutputFormat::Table) +
+         "bits [range, step]: activations unsigned, the rest signed; no activation width: fixed\n";
+}
+
+std::string inference_for_people(const PrecisionAssignment& assignment) {
+  if (assignment.inference.empty()) return "";
+  ResultTable table;
+  table.columns = {"B_min", "inference %", "loss, points", "mismatch %", "at most %"};
+  const double full = *assignment.full_precision_accuracy;
+  for (const InferencePoint& point : assignment.inference) {
+    table.rows.push_back({point.minimum_bits, rounded(point.accuracy, 4, 100),
+                          rounded(full - point.accuracy, 3, 100), rounded(point.mismatch, 3, 100),
+                          rounded(std::min(1.0, point.mismatch_bound), 3, 100)});
+  }
+  return render(table, OutputFormat::Table) +
+         fmt::format(
+             "full precision: {:.2f} %; mismatch: images that it decides otherwise, "
+             "measured and as the noise gains bound it\n\n",
+             full * 100);
+}
+
+std::string costs_for_people(const PrecisionAssignment& assignment) {
+  const PrecisionCost own = total(assignment.costs);
+  const PrecisionCost full = total(assignment.full_precision_costs);
+  ResultTable table;
+  table.columns = {"cost of a training step", "fp32", "assigned", "fp32 / assigned"};
+  const auto add = [&](const char* name, double PrecisionCost::*member) {
+    table.rows.push_back({name, rounded(full.*member, 4), rounded(own.*member, 4),
+                          rounded(full.*member / own.*member, 3)});
+  };
+  add("representation, bits", &PrecisionCost::representational_bits);
+  add("computation, 1-bit full adders", &PrecisionCost::full_adders);
+  add("communication, bits", &PrecisionCost::communication_bits);
+  return render(table, OutputFormat::Table) + "\n";
+}
+
+std::string accumulators_for_people(const PrecisionAssignment& assignment) {
+  ResultTable table;
+  table.columns = {"accumulators", "FWD theory",  "measured", "BWD theory",
+                   "measured",     "GRAD theory", "measured"};
+  const auto layers = accumulators_of(assignment);
+  for (const LayerDescription& layer : assignment.config.network.layers) {
+    const auto found = layers.find(layer.name);
+    if (found == layers.end()) continue;
+    std::vector<Json> row = {layer.name};
+    for (const Pass pass : kPasses) {
+      const auto index = static_cast<std::size_t>(pass);
+      for (const std::string& format :
+           {found->second.theory[index], found->second.measured[index]}) {
+        row.push_back(format.empty() ? Json() : Json(format));
+      }
+    }
+    table.rows.push_back(std::move(row));
+  }
+  return render(table, OutputFormat::Table);
+}
+
+int assign_statistics(const AssignCommand& command, OutputFormat format) {
+  if (!command.minimum_bits) {
+    throw Error(
+        fmt::format("--bmin is required with a statistics file ({}); accepted: 1..{}, or a "
+                    "run directory, whose network is tried",
+                    command.source.string(), kMaxMinimumBits));
+  }
+  const TrainingStatistics statistics = read_statistics(command.source);
+  std::vector<LayerAssignment> assignment;
+  try {
+    assignment = assign_precision(statistics, *command.minimum_bits);
+  } catch (const Error& error) {
+    throw Error(fmt::format("{}: {}", command.source.string(), error.what()), error.kind());
+  }
+  if (!command.out.empty()) write_file(command.out, formats_text(assignment));
+  print(format == OutputFormat::Table ? tensors_for_people(assignment)
+                                      : render(tensor_table(assignment), format));
+  return 0;
+}
+
+int assign_run_directory(const AssignCommand& command, OutputFormat format) {
+  Progress progress(command.quiet);
+  AssignmentOptions options;
+  options.run = command.source;
+  options.minimum_bits = command.minimum_bits;
+  options.mismatch = command.mismatch;
+  options.progress = [&progress](const std::string& line) { progress.show(line); };
+  const PrecisionAssignment assignment = assign_run(options);
+  progress.clear();
+  for (const std::string& warning : assignment.warnings) {
+    if (!command.quiet) spdlog::warn("{}: {}", command.source.string(), warning);
+  }
+  if (!command.out.empty()) {
+    write_file(command.out,
+               assigned_run_text(assignment, command.accumulators, command.source, command.out));
+  }
+  if (format != OutputFormat::Table) {
+    print(render(run_table(assignment), format));
+    return 0;
+  }
+  std::string text;
+  if (!assignment.layers.empty()) {
+    text = inference_for_people(assignment) + tensors_for_people(assignment.layers) + "\n" +
+           costs_for_people(assignment);
+  }
+  print(text + accumulators_for_people(assignment));
+  return 0;
 }
 
 }  // namespace
 
 int assign_command(const AssignCommand& command, OutputFormat format) {
-  const TrainingStatistics statistics = read_statistics(command.statistics);
-  std::vector<LayerAssignment> assignment;
-  try {
-    assignment = assign_precision(statistics, command.minimum_bits);
-  } catch (const Error& error) {
-    throw Error(fmt::format("{}: {}", command.statistics.string(), error.what()), error.kind());
-  }
-  if (format != OutputFormat::Table) {
-    print(render(full_table(assignment), format));
-    return 0;
-  }
-  print(render(table_for_people(assignment), format) +
-        "bits [range, step]: activations unsigned, the rest signed; no activation width: fixed\n");
-  return 0;
+  std::error_code error;
+  return fs::is_directory(command.source, error) ? assign_run_directory(command, format)
+                                                 : assign_statistics(command, format);
 }
 
 }  // namespace narrowmac

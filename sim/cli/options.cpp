@@ -258,14 +258,18 @@ void add_quantize(CLI::App& app, Parsed& parsed) {
 
 void add_assign(CLI::App& app, Parsed& parsed) {
   CLI::App* command = add_command(
-      app, parsed, "assign", "Fixed-point precision for every tensor, from a run's statistics",
+      app, parsed, "assign", "Fixed-point precision for every tensor and accumulator of a run",
+      "  narrowmac run CONFIG --set observe.precision=true --out runs/full\n"
+      "  narrowmac assign runs/full --out fixed.toml && narrowmac run fixed.toml\n"
+      "  narrowmac assign runs/full --bmin 6 --accumulators theory --format csv\n"
       "  narrowmac assign STATS.json --bmin 4\n"
-      "  narrowmac assign STATS.json --bmin 4 --format csv\n"
       "STATS.json: {\"layers\": [{\"name\", \"activation_noise_gain\" (null: fixed), "
       "\"weight_noise_gain\", \"weight_gradient_std_min\", \"weight_gradient_std_max\", "
       "\"activation_gradient_std_max\", \"lambda_max\"}], \"learning_rate_min\"}\n"
-      "The rules are those of Sakr and Shanbhag (arXiv 1812.11732).\n");
+      "The rules are those of Sakr and Shanbhag (arXiv 1812.11732); docs/quantizers.md has "
+      "them.\n");
   add_assign_options(*command, parsed.assign);
+  add_threads(*command, parsed);
 }
 
 void add_measure(CLI::App& app, Parsed& parsed) {
@@ -360,6 +364,7 @@ Invocation understand(const CLI::App& app, Parsed& parsed) {
   } else if (app.got_subcommand("quantize")) {
     invocation.command = parsed.quantize;
   } else if (app.got_subcommand("assign")) {
+    parsed.assign.quiet = parsed.quiet;
     invocation.command = parsed.assign;
   } else if (app.got_subcommand("recommend")) {
     parsed.recommend.options.quiet = parsed.quiet;

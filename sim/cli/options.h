@@ -12,6 +12,7 @@
 #include "models/quantizers/gradient_quantizer.h"
 #include "models/theory/vrr.h"
 #include "sim/cli/results.h"
+#include "sim/experiment/precision_assignment.h"
 #include "sim/experiment/recommend.h"
 #include "sim/experiment/run.h"
 #include "sim/experiment/sweep.h"
@@ -138,8 +139,12 @@ struct RecommendCommand {
 };
 
 struct AssignCommand {
-  std::filesystem::path statistics;
-  int minimum_bits = 0;
+  std::filesystem::path source;  ///< a run directory or a statistics file
+  std::optional<int> minimum_bits;
+  double mismatch = 0.01;
+  AccumulatorSource accumulators = AccumulatorSource::Measured;
+  std::filesystem::path out;
+  bool quiet = false;
 };
 
 /// A command line, understood.

@@ -1,11 +1,34 @@
 #include "sim/cli/quantize_options.h"
 
+#include <fmt/core.h>
+
 #include <CLI/CLI.hpp>
+#include <charconv>
 #include <string>
 
+#include "models/design/error.h"
 #include "models/theory/assignment.h"
 
 namespace narrowmac {
+namespace {
+
+/// "1%" or "0.01".
+double parse_share(const std::string& text) {
+  const bool percent = text.ends_with("%");
+  const char* end = text.data() + text.size() - (percent ? 1 : 0);
+  double value = 0;
+  const auto parsed = std::from_chars(text.data(), end, value);
+  const double share = percent ? value / 100 : value;
+  if (parsed.ec != std::errc() || parsed.ptr != end || !(share >= 0 && share <= 1)) {
+    throw Error(
+        fmt::format("--mismatch: found '{}'; accepted: a share of the images, 0 to 1, as 1% "
+                    "or 0.01",
+                    text));
+  }
+  return share;
+}
+
+}  // namespace
 
 void add_quantize_options(CLI::App& command, QuantizeCommand& quantize) {
   command
@@ -42,14 +65,35 @@ void add_quantize_options(CLI::App& command, QuantizeCommand& quantize) {
 
 void add_assign_options(CLI::App& command, AssignCommand& assign) {
   command
-      .add_option("STATS", assign.statistics, "Statistics of a full-precision training run: JSON")
+      .add_option("SOURCE", assign.source,
+                  "A run directory (a full-precision run with [observe] precision = true, or one "
+                  "with [quantization] and [mac]), or a statistics file: JSON")
       ->required();
   command
       .add_option("--bmin", assign.minimum_bits,
-                  "Bits of the activation or weight tensor of least noise gain: the smallest with "
-                  "which fixed-point inference is accurate")
-      ->required()
+                  "Bits of the activation or weight tensor of least noise gain (default: the "
+                  "fewest with which fixed-point inference keeps --mismatch; required with a "
+                  "statistics file)")
       ->check(CLI::Range(1, kMaxMinimumBits));
+  command
+      .add_option_function<std::string>(
+          "--mismatch", [&assign](const std::string& text) { assign.mismatch = parse_share(text); },
+          "Of the test images, those that inference at B_min may decide otherwise than full "
+          "precision: 1% or 0.01")
+      ->default_str("1%");
+  command
+      .add_option_function<std::string>(
+          "--accumulators",
+          [&assign](const std::string& name) {
+            assign.accumulators =
+                name == "theory" ? AccumulatorSource::Theory : AccumulatorSource::Measured;
+          },
+          "Which accumulators --out gets: in closed form, or measured on the sums of a step")
+      ->check(CLI::IsMember({"theory", "measured"}))
+      ->default_str("measured");
+  command.add_option("--out", assign.out,
+                     "Run file with the assignment; from a statistics file its [formats] only, to "
+                     "be put into a run file");
 }
 
 }  // namespace narrowmac

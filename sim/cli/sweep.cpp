@@ -12,13 +12,20 @@
 namespace narrowmac {
 namespace {
 
-ResultTable points_table(const SweepReport& report) {
+/// What a terminal's line has room for of a value; csv and json have all of it.
+std::string shortened(const std::string& value, OutputFormat format) {
+  constexpr std::size_t kMost = 32;
+  if (format != OutputFormat::Table || value.size() <= kMost) return value;
+  return value.substr(0, kMost - 3) + "...";
+}
+
+ResultTable points_table(const SweepReport& report, OutputFormat format) {
   ResultTable table;
   table.columns = {"label", "seed", "hash"};
   table.columns.insert(table.columns.end(), report.keys.begin(), report.keys.end());
   for (const SweepPointReport& point : report.points) {
     std::vector<Json> row = {Json(point.label), Json(point.seed), Json(point.hash)};
-    for (const std::string& value : point.values) row.emplace_back(value);
+    for (const std::string& value : point.values) row.emplace_back(shortened(value, format));
     table.rows.push_back(std::move(row));
   }
   return table;
@@ -93,7 +100,7 @@ std::string results_for_people(const std::string& sweep_csv) {
 int sweep_command(const SweepCommand& command, OutputFormat format) {
   const SweepReport report = run_sweep(command.options);
   if (command.options.dry_run) {
-    print(render(points_table(report), format));
+    print(render(points_table(report, format), format));
     return 0;
   }
   const auto failed = std::find_if(

@@ -6,6 +6,7 @@
 #include <map>
 #include <vector>
 
+#include "sim/experiment/extra_bits.h"
 #include "sim/experiment/quantization_config.h"
 
 namespace narrowmac {
@@ -85,6 +86,7 @@ void read_formats(const ConfigTable& root, RunConfig& config) {
     formats.weight_update = parse_tensor_format(table, "weight_update");
   }
   const LayerTables layers = read_layers(table, subnormals, formats);
+  apply_extra_format_bits(table, config);
   if (const auto fault = find_fault(formats, config.network)) {
     throw fault_error(*fault, table, layers);
   }

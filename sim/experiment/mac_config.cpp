@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "sim/experiment/extra_bits.h"
 #include "sim/experiment/quantization_config.h"
 
 namespace narrowmac {
@@ -151,6 +152,7 @@ MantissaRules read_macs(const ConfigTable& table, RunConfig& config) {
   for (const ConfigTable& layer : table.tables("layer")) {
     read_layer(layer, layers, config, rules);
   }
+  apply_extra_accumulator_bits(table, config);
   return rules;
 }
 

@@ -34,6 +34,13 @@ class VisitedAccelerator final : public Accelerator {
   const std::function<void(const GemmRequest&)>& visit_;
 };
 
+/// The run without its own statistics, in the quickest fidelity, which has the same bits.
+RunConfig observed_by_visitors(RunConfig config) {
+  config.array.fidelity = Fidelity::Functional;
+  config.training.sample = 0;
+  return config;
+}
+
 Checkpoint read_last_checkpoint(const fs::path& directory) {
   std::optional<Checkpoint> checkpoint = read_checkpoint(directory);
   if (!checkpoint) {
@@ -68,11 +75,11 @@ RunConfig read_run_directory_config(const fs::path& directory) {
 }
 
 ReplayedStep::ReplayedStep(const fs::path& run_directory)
-    : config_(read_run_directory_config(run_directory)),
-      checkpoint_(read_last_checkpoint(run_directory)) {
-  config_.array.fidelity = Fidelity::Functional;  // the same bits
-  config_.training.sample = 0;
-}
+    : config_(observed_by_visitors(read_run_directory_config(run_directory))),
+      checkpoint_(read_last_checkpoint(run_directory)) {}
+
+ReplayedStep::ReplayedStep(RunConfig config, Checkpoint checkpoint)
+    : config_(observed_by_visitors(std::move(config))), checkpoint_(std::move(checkpoint)) {}
 
 void ReplayedStep::run(const std::function<void(const GemmRequest&)>& visit) const {
   const DataSource& data = config_.data;

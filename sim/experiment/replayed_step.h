@@ -23,6 +23,8 @@ class ReplayedStep {
  public:
   /// Throws Error for a folder that holds no run, or a run without a checkpoint, or a diverged one.
   explicit ReplayedStep(const std::filesystem::path& run_directory);
+  /// The step of another config of the same network, from these tensors.
+  ReplayedStep(RunConfig config, Checkpoint checkpoint);
 
   [[nodiscard]] const RunConfig& config() const { return config_; }
   /// The step that is done again, counted from 1 as in steps.csv.

@@ -192,9 +192,8 @@ void check_full_precision(const ConfigTable& root, const ConfigTable& observe,
   };
   check(!has_table(root, "mac"), "[mac]", "mac = false");
   check(!training.quantization, "[quantization]", "quantization = false");
-  for (const TensorFormat* format :
-       {&formats.activation, &formats.weight, &formats.gradient, &formats.weight_gradient,
-        &formats.weight_update}) {
+  for (const TensorFormat* format : {&formats.activation, &formats.weight, &formats.gradient,
+                                     &formats.weight_gradient, &formats.weight_update}) {
     check(format->is_identity(), "[formats] that are not fp32", "formats = false");
   }
   check(formats.layers.empty() && !formats.weight_residual, "[[formats.layer]]", "formats = false");

@@ -5,10 +5,8 @@
 #include <vector>
 
 namespace narrowmac {
-namespace {
 
-/// PyTorch's argmax: the first NaN if there is one, else the first largest.
-std::int64_t predicted(const float* logits, std::int64_t classes) {
+std::int64_t predicted_class(const float* logits, std::int64_t classes) {
   std::int64_t best = 0;
   for (std::int64_t c = 0; c < classes; ++c) {
     if (std::isnan(logits[c])) return c;
@@ -17,8 +15,6 @@ std::int64_t predicted(const float* logits, std::int64_t classes) {
   return best;
 }
 
-}  // namespace
-
 LossResult softmax_cross_entropy(const float* logits, const std::uint8_t* labels,
                                  std::int64_t images, std::int64_t classes, double loss_scale,
                                  float* gradient) {
@@ -26,7 +22,7 @@ LossResult softmax_cross_entropy(const float* logits, const std::uint8_t* labels
   std::vector<double> exponentials(static_cast<std::size_t>(classes));
   for (std::int64_t image = 0; image < images; ++image) {
     const float* row = logits + image * classes;
-    const std::int64_t best = predicted(row, classes);
+    const std::int64_t best = predicted_class(row, classes);
     const std::int64_t label = labels[image];
     const auto largest = static_cast<double>(row[best]);
     double sum = 0;

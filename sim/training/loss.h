@@ -4,6 +4,9 @@
 
 namespace narrowmac {
 
+/// PyTorch's argmax: the first NaN if there is one, else the first largest.
+std::int64_t predicted_class(const float* logits, std::int64_t classes);
+
 struct LossResult {
   double loss = 0;  ///< mean over the batch
   std::int64_t correct =

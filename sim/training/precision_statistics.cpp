@@ -57,10 +57,11 @@ struct GradientMoments {
   }
   /// Adds a tensor, in blocks that do not depend on the threads.
   void add(const float* values, std::int64_t size) {
-    constexpr std::int64_t kBlock = 1 << 14;
-    std::vector<GradientMoments> blocks(static_cast<std::size_t>((size + kBlock - 1) / kBlock));
-    for_blocks(size, kBlock, [&](std::int64_t begin, std::int64_t end) {
-      blocks[static_cast<std::size_t>(begin / kBlock)] = of(values + begin, end - begin);
+    constexpr std::int64_t kMomentsBlock = 1 << 14;
+    std::vector<GradientMoments> blocks(
+        static_cast<std::size_t>((size + kMomentsBlock - 1) / kMomentsBlock));
+    for_blocks(size, kMomentsBlock, [&](std::int64_t begin, std::int64_t end) {
+      blocks[static_cast<std::size_t>(begin / kMomentsBlock)] = of(values + begin, end - begin);
     });
     for (const GradientMoments& block : blocks) merge(block);
   }

@@ -312,13 +312,19 @@ Evaluation Trainer::Implementation::evaluate(const Dataset& test) {
     load_batch(test, indices, settings_.normalisation, graph_.input());
     const std::uint8_t* labels = test.labels.data() + first;
     try {
-      const LossResult result =
-          softmax_cross_entropy(graph_.forward(run), labels, run.images, test.classes);
+      const float* logits = graph_.forward(run);
+      const LossResult result = softmax_cross_entropy(logits, labels, run.images, test.classes);
+      for (std::int64_t i = 0; i < run.images; ++i) {
+        evaluation.decisions.push_back(
+            static_cast<std::uint8_t>(predicted_class(logits + i * test.classes, test.classes)));
+      }
       evaluation.loss += result.loss * static_cast<double>(run.images);
       correct += result.correct;
     } catch (const NotFinite&) {  // no logits: as if all were NaN
       evaluation.loss = std::numeric_limits<double>::quiet_NaN();
       correct += std::count(labels, labels + run.images, std::uint8_t{0});
+      evaluation.decisions.resize(evaluation.decisions.size() +
+                                  static_cast<std::size_t>(run.images));
     }
     ++run.position.batch;
   }

@@ -44,6 +44,7 @@ struct Evaluation {
   double accuracy = 0;  ///< fraction, 0..1
   double loss = 0;      ///< mean
   std::int64_t images = 0;
+  std::vector<std::uint8_t> decisions;  ///< the class that each image is taken for
 };
 
 /// The same gradient quantised by each scheme at the same width.

@@ -168,7 +168,30 @@ TEST(AssignCommand, WrongStatisticsAreNamedWithFileAndKey) {
     EXPECT_NE(message.find(expected), std::string::npos) << message;
     EXPECT_NE(message.find("stats.json"), std::string::npos) << message;
   }
-  EXPECT_EQ(run_program({"assign", folder.write("stats.json", kStatistics)}).exit_code, 2);
+  const Outcome without = run_program({"assign", folder.write("stats.json", kStatistics)});
+  EXPECT_EQ(without.exit_code, 2);
+  EXPECT_NE(without.err.find("--bmin"), std::string::npos) << without.err;
+  const Outcome share =
+      run_program({"assign", folder.write("stats.json", kStatistics), "--mismatch", "some"});
+  EXPECT_EQ(share.exit_code, 2);
+  EXPECT_NE(share.err.find("--mismatch: found 'some'"), std::string::npos) << share.err;
+}
+
+TEST(AssignCommand, WritesTheFormatsOfAStatisticsFile) {
+  const TemporaryFolder folder;
+  const std::string out = folder.file("formats.toml");
+  const Outcome outcome =
+      run_program({"assign", folder.write("stats.json", kStatistics), "--bmin", "4", "--out", out});
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  std::ifstream stream(out);
+  const std::string text{std::istreambuf_iterator<char>(stream), {}};
+  for (const char* part :
+       {"[[formats.layer]]\nname = \"conv1\"\nactivation = { format = \"ufx8.8\"",
+        "name = \"fc\"\nactivation = { format = \"ufx4.3\", rounding = \"nearest-away\"",
+        "weight = { format = \"fx6.5\"", "weight_gradient = { format = \"fx12.16\"",
+        "weight_residual = { format = \"fx21.26\""}) {
+    EXPECT_NE(text.find(part), std::string::npos) << part << "\n" << text;
+  }
 }
 
 }  // namespace

@@ -262,6 +262,57 @@ TEST_F(RunConfigFile, ALayersFormatsDecideItsOperandsInEveryPass) {
   EXPECT_EQ(config.training.macs.layers().count("conv1"), 0U) << "it has no MAC of its own";
 }
 
+TEST_F(RunConfigFile, ExtraBitsGoToTheLowerEndOfAClassAndNotToTheImage) {
+  const auto formats = [&](const std::string& set) {
+    return read(std::string(kRun) + kFixedLayers, {"formats.extra_bits." + set}).training.formats;
+  };
+  const Formats weight = formats("weight=-2");
+  EXPECT_EQ(weight.of("conv1").weight.conversion.format, NumberFormat::parse("fx7.6"));
+  // The residual begins where the weight ends, and ends where it did.
+  EXPECT_EQ(weight.of("conv1").weight_residual->conversion.format, NumberFormat::parse("fx14.20"));
+  EXPECT_EQ(weight.of("fc1").weight, formats("gradient=1").of("fc1").weight);
+
+  const Formats gradient = formats("gradient=1");
+  EXPECT_EQ(gradient.of("fc1").gradient.conversion.format, NumberFormat::parse("fx8.10"));
+  EXPECT_EQ(formats("weight_gradient=-3").of("conv1").weight_gradient.conversion.format,
+            NumberFormat::parse("fx8.7"));
+  EXPECT_EQ(formats("weight_residual=2").of("conv1").weight_residual->conversion.format,
+            NumberFormat::parse("fx14.22"));
+
+  const std::string activation = "formats.activation={format = \"ufx6.5\", scaling = \"none\"}";
+  const Formats activations =
+      read(kRun, {activation, "formats.extra_bits.activation=-1"}).training.formats;
+  EXPECT_EQ(activations.of("conv1").activation.conversion.format, NumberFormat::parse("ufx6.5"))
+      << "the image";
+  EXPECT_EQ(activations.of("fc1").activation.conversion.format, NumberFormat::parse("ufx5.4"));
+}
+
+TEST_F(RunConfigFile, ExtraBitsOfAccumulatorsReachEveryLayersMac) {
+  const RunConfig config =
+      read(std::string(kRun) + kFixedLayers,
+           {"mac.accumulator_extra_bits=-2", "mac.GRAD.accumulator_extra_bits=1"});
+  const MacAssignment& macs = config.training.macs;
+  EXPECT_EQ(macs.find("conv1", Pass::Forward)->accumulator.format, NumberFormat::parse("e6m7"));
+  EXPECT_EQ(macs.find("conv1", Pass::Forward)->chunk->accumulator.format,
+            NumberFormat::parse("e6m7"));
+  EXPECT_EQ(macs.find("fc1", Pass::Backward)->accumulator.format, NumberFormat::parse("e8m21"));
+  EXPECT_EQ(macs.find("fc1", Pass::Gradient)->accumulator.format, NumberFormat::parse("e6m10"));
+  const std::string text = to_toml(config, "tiny.toml");
+  EXPECT_EQ(to_toml(read_run_config(folder_.write("resolved.toml", text)), "tiny.toml"), text);
+}
+
+TEST_F(RunConfigFile, ExtraBitsThatNoFormatHasAreRefused) {
+  const auto refuse = [&](const std::string& set, std::vector<std::string> parts) {
+    expect_error([&] { (void)read(std::string(kRun) + kFixedLayers, {set}); }, parts);
+  };
+  refuse("formats.extra_bits.weight=-8", {"weight", "1 bits", "at least 2"});
+  refuse("formats.extra_bits.weight_residual=20", {"weight_residual", "24 bits"});
+  refuse("formats.extra_bits.bias=1", {"bias"});
+  refuse("mac.accumulator_extra_bits=-9", {"accumulator_extra_bits", "accepted"});
+  expect_error([&] { (void)read(kRun, {"formats.extra_bits.weight=1"}); },
+               {"weight", "fixed-point format"});
+}
+
 TEST_F(RunConfigFile, FormatsOfLayersComeBackFromTheResolvedFile) {
   const std::string all = "formats.weight_residual={format = \"fx10.18\", scaling = \"none\"}";
   const std::string weight = "formats.weight={format = \"fx10.9\", scaling = \"none\"}";
@@ -566,7 +617,8 @@ TEST(ShippedFiles, EveryExperimentAndSweepIsReadAndBeginsWithALineThatSaysWhatIt
                                                      {"adders", 36},
                                                      {"prediction-cnn", 165},
                                                      {"prediction-resnet8", 165},
-                                                     {"seed-gradient-quantizers", 80}};
+                                                     {"seed-gradient-quantizers", 80},
+                                                     {"seed-assignment", 105}};
   for (const std::filesystem::path& path : list_presets("sweeps")) {
     EXPECT_TRUE(read_file(path).starts_with("# ")) << path;
     const auto known = points.find(path.stem().string());

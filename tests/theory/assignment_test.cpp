@@ -6,6 +6,7 @@
 #include <random>
 
 #include "models/design/error.h"
+#include "models/theory/assignment_cost.h"
 
 namespace narrowmac {
 namespace {
@@ -175,6 +176,60 @@ TEST(Assignment, WrongStatisticsAreNamed) {
   EXPECT_NE(message(layer("x"), -1, 4).find("learning_rate_min"), std::string::npos);
   EXPECT_NE(message(layer("x"), 0.1, 0).find("0 bits"), std::string::npos);
   EXPECT_EQ(message(layer("x"), 0.1, 4), "");
+}
+
+TEST(AssignmentCost, ADotProductIsMultipliersAndAddersOfTheWidestPartialSum) {
+  // Five products of 3 x 4 bits, and four additions of 3 + 4 + 3 carries - 1 bits.
+  EXPECT_EQ(dot_product_full_adders(5, 3, 4), 5 * 12 + 4 * (3 + 4 + 3 - 1));
+  EXPECT_EQ(dot_product_full_adders(4, 8, 8), 4 * 64 + 3 * (8 + 8 + 2 - 1));
+  EXPECT_EQ(dot_product_full_adders(1, 8, 8), 64);  // no addition
+  EXPECT_EQ(dot_product_full_adders(0, 8, 8), 0);
+}
+
+LayerShape linear(const std::string& name, const std::string& input, std::int64_t in,
+                  std::int64_t out) {
+  LayerShape shape;
+  shape.layer.name = name;
+  shape.layer.kind = LayerDescription::Kind::Linear;
+  shape.layer.inputs = {input};
+  shape.layer.channels = out;
+  shape.inputs = {FeatureShape{in, 1, 1}};
+  shape.output = FeatureShape{out, 1, 1};
+  return shape;
+}
+
+TEST(AssignmentCost, AStepCountsTensorsOnceAndEveryDotProduct) {
+  // 3 images through 5 x 4 and 4 x 2 weights.
+  const std::vector<LayerShape> network = {linear("one", "input", 5, 4),
+                                           linear("two", "one", 4, 2)};
+  const std::vector<TensorWidths> widths = {{8, 7, 9, 10, 11}, {6, 5, 4, 3, 2}};
+  const std::vector<PrecisionCost> layers = precision_costs(network, 3, widths);
+  const PrecisionCost cost = total(layers);
+  ASSERT_EQ(layers.size(), 2U);
+  EXPECT_EQ(layers[1].communication_bits, 8 * 4);
+  EXPECT_EQ(cost.representational_bits,
+            3 * 5 * 8 + 20 * (7 + 9 + 11) + 3 * 4 * 10 +  // one: image, weights, gradients
+                3 * 4 * 6 + 8 * (5 + 4 + 2) + 3 * 2 * 3);
+  EXPECT_EQ(cost.communication_bits, 20 * 9 + 8 * 4);
+  EXPECT_EQ(cost.full_adders,
+            12 * dot_product_full_adders(5, 8, 7) +       // one, FWD: 3 x 4 sums of 5
+                20 * dot_product_full_adders(3, 8, 10) +  // one, GRAD: 5 x 4 sums of 3; no BWD
+                6 * dot_product_full_adders(4, 6, 5) +    // two, FWD
+                12 * dot_product_full_adders(2, 3, 5) +   // two, BWD: 3 x 4 sums of 2
+                8 * dot_product_full_adders(3, 6, 3));    // two, GRAD
+}
+
+TEST(AssignmentCost, ATensorWithTwoReadersIsStoredOnce) {
+  const std::vector<LayerShape> both = {linear("one", "input", 5, 4), linear("two", "input", 5, 4)};
+  const TensorWidths widths = {8, 1, 1, 1, 1};
+  const double alone = total(precision_costs({both[0]}, 2, {widths})).representational_bits;
+  EXPECT_EQ(total(precision_costs(both, 2, {widths, widths})).representational_bits, 2 * alone - 2 * 5 * 8);
+}
+
+TEST(AssignmentCost, WidthsMustBelongToTheNetwork) {
+  const std::vector<LayerShape> network = {linear("one", "input", 5, 4)};
+  EXPECT_THROW(precision_costs(network, 1, {}), Error);
+  EXPECT_THROW(precision_costs(network, 1, {TensorWidths{}, TensorWidths{}}), Error);
 }
 
 }  // namespace

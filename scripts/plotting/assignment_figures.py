@@ -1,0 +1,47 @@
+"""The pictures of sweeps that take bits from an assignment, class of tensors by class."""
+
+import statistics
+
+from .report import paired_loss
+from .style import GREY, MARKERS, PAGE, SERIES, note, plt
+
+PREFIX = "formats.extra_bits."
+ACCUMULATORS = "mac.accumulator_extra_bits"
+
+
+def _change(point):
+    """(class, bits) that a point sets, or None; the assignment itself sets nothing."""
+    keys = {key: value for key, value in point.runs[0].keys.items() if value not in ("", None)}
+    for key, value in keys.items():
+        if key.startswith(PREFIX):
+            return key[len(PREFIX):].replace("_", " "), int(value)
+        if key == ACCUMULATORS:
+            return "accumulator", int(value)
+    return None
+
+
+def loss_against_extra_bits(points):
+    """Points of accuracy below the assignment against the bits that a class has more or fewer: a panel per class."""
+    changes = [(change, point) for point in points if (change := _change(point)) is not None and point.accuracies]
+    base = next((point for point in points if _change(point) is None and point.accuracies
+                 and point.runs[0].config.get("formats", {}).get("layer")), None)
+    if not changes or base is None:
+        return None
+    classes = list(dict.fromkeys(change[0] for change, _ in changes))
+    figure, axes = plt.subplots(1, len(classes), sharey=True, squeeze=False, figsize=(PAGE, 2.4))
+    for index, name in enumerate(classes):
+        axis = axes[0, index]
+        line = sorted([(bits, *paired_loss(base, point)) for (own, bits), point in changes if own == name]
+                      + [(0, 0.0, 0.0)])
+        axis.errorbar([bits for bits, _, _ in line], [mean for _, mean, _ in line],
+                      yerr=[error or 0.0 for _, _, error in line], color=SERIES[index % len(SERIES)],
+                      marker=MARKERS[index % len(MARKERS)], capsize=2, elinewidth=0.8)
+        axis.axhline(0, color=GREY, linestyle=":", linewidth=0.8)
+        axis.set_title(name)
+        axis.set_xticks(sorted({bits for bits, _, _ in line}), [f"{bits:+d}" if bits else "0"
+                                                               for bits in sorted({b for b, _, _ in line})])
+    axes[0, 0].set_ylabel("points below the assignment")
+    axes[0, len(classes) // 2].set_xlabel("bits more or fewer in every layer")
+    seeds = statistics.fmean(len(point.accuracies) for _, point in changes)
+    note(figure, f"mean of {seeds:.0f} seeds, paired; bars: standard error")
+    return figure
