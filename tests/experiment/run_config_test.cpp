@@ -618,7 +618,8 @@ TEST(ShippedFiles, EveryExperimentAndSweepIsReadAndBeginsWithALineThatSaysWhatIt
                                                      {"prediction-cnn", 165},
                                                      {"prediction-resnet8", 165},
                                                      {"seed-gradient-quantizers", 80},
-                                                     {"seed-assignment", 105}};
+                                                     {"seed-assignment", 105},
+                                                     {"seed-accumulators", 50}};
   for (const std::filesystem::path& path : list_presets("sweeps")) {
     EXPECT_TRUE(read_file(path).starts_with("# ")) << path;
     const auto known = points.find(path.stem().string());
