@@ -13,6 +13,7 @@ TITLES = {
     "layer": "Layers at batch 128, e5m2 into e6m9, against patches and sgemm",
     "step": "Training steps at batch 128, against the fp32 step",
     "quantised": "Fully quantised training steps at batch 128, 5-bit gradients, against plain 8-bit formats, accumulators fx32.0",
+    "fixed-point": "Training steps at batch 128 with weight residuals and rounded weight gradients, against the same fixed-point operands and accumulators with fp32 weights",
     "cycle": "Fidelity cycle, one GEMM, against the functional kernel",
     "structural": "A module per PE, one GEMM, against the functional kernel",
     "transaction": "Training steps at batch 128 with a memory model, fidelity transaction against functional",
@@ -68,9 +69,9 @@ def table(document, group, works):
         return steps_table(document, group, works)
     if group == "timing":
         return seconds_table(document, group, works)
-    step = group in ("step", "transaction", "quantised")
+    step = group in ("step", "transaction", "quantised", "fixed-point")
     ratio = (lambda entry: 1 / entry["ratio"]) if step else (lambda entry: entry["ratio"])
-    baseline = {"transaction": "functional", "quantised": "plain"}.get(group, "fp32")
+    baseline = {"transaction": "functional", "quantised": "plain", "fixed-point": "plain"}.get(group, "fp32")
     unit = f"times the {baseline} step's time" if step else "x OpenBLAS"
     lines = [f"**{TITLES.get(group, group)}**", ""]
     lines.append(f"| work | GMAC/s, 1 thread | {unit}, 1 thread | spread | {unit}, 2 threads | 2 threads against 1 |")

@@ -65,6 +65,36 @@ void run_quantised_steps(benchmark::State& state, const std::string& network,
       [&] { quantised.trainer().step(); });
 }
 
+/// Fixed point as in configs/experiments/seed-fixed-cnn.toml's middle layers: rounding weight
+/// gradients and keeping residuals, against the same operands and accumulators with fp32 weights.
+void run_fixed_point_steps(benchmark::State& state, const std::string& network, int threads) {
+  const auto format = [](const std::string& name) {
+    return "{format=\"" + name + "\", scaling=\"none\", rounding=\"nearest-away\"}";
+  };
+  const std::string operands = "activation=" + format("ufx5.4") + ", weight=" + format("fx8.7") +
+                               ", gradient=" + format("fx9.15");
+  const std::string mac = "mac={accumulator=\"fx20.15\", overflow=\"saturate\"}";
+  TrainingSetup plain(network, {mac, "formats={" + operands + "}", "observe.sample=0"});
+  TrainingSetup fixed(network, {mac,
+                                "formats={" + operands + ", weight_gradient=" + format("fx8.10") +
+                                    ", weight_residual=" + format("fx12.19") + "}",
+                                "observe.sample=0"});
+  race(
+      state, threads, fixed.step_macs(), [&] { plain.trainer().step(); },
+      [&] { fixed.trainer().step(); });
+}
+
+void register_fixed_point_steps() {
+  for (const std::string network : {"cnn", "resnet8"}) {
+    const std::string name = "fixed-point/" + network + "/threads:1";
+    benchmark::RegisterBenchmark(
+        name.c_str(),
+        [network](benchmark::State& state) { run_fixed_point_steps(state, network, 1); })
+        ->UseManualTime()
+        ->Unit(benchmark::kMillisecond);
+  }
+}
+
 void register_quantised_steps() {
   for (const std::string network : {"cnn", "resnet8"}) {
     for (const std::string scheme : {"ptq", "psq", "bhq"}) {
@@ -86,6 +116,7 @@ void register_quantised_steps() {
 
 void register_steps() {
   register_quantised_steps();
+  register_fixed_point_steps();
   for (const char* network : {"cnn", "resnet20"}) {
     for (const Design& design : designs()) {
       for (const int threads : {1, 2}) {
