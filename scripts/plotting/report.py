@@ -112,7 +112,26 @@ def conclusion(points):
             sentences.append(_width_sentence(name, line, wide))
     sentences += _chunk_sentences(dict(lines))
     sentences += _swamping_sentences(dict(lines))
+    sentences += _variance_sentences(points)
     return sentences
+
+
+RANGE_RATIO = 4.0  # rows whose ranges differ by more are what quantizers per row are for
+VARIANCE_MARGIN = 1.03
+
+
+def _variance_sentences(points):
+    """How the quantizers of a gradient order where its rows differ: the same gradient in codes of the same width."""
+    rows = [[finite(row.get(f"variance_{name}")) for name in ("ptq", "psq", "bhq")]
+            for p in points for run in p.runs for row in run.layers
+            if (finite(row.get("row_range_ratio")) or 0.0) > RANGE_RATIO]
+    rows = [row for row in rows if None not in row]
+    if not rows:
+        return []
+    ordered = sum(bhq <= VARIANCE_MARGIN * psq and psq <= VARIANCE_MARGIN * ptq for ptq, psq, bhq in rows)
+    return [f"Gradients of BWD whose rows differ by more than {RANGE_RATIO:.0f} times in range, each quantised by all three "
+            f"schemes: the variance of BHQ is at most PSQ's, and PSQ's at most PTQ's, within "
+            f"{100 * (VARIANCE_MARGIN - 1):.0f} %, in {ordered} of {len(rows)} layers of all runs (means over a run)."]
 
 
 def _seeds_sentence(points):
