@@ -14,7 +14,8 @@ def _change(point):
     keys = {key: value for key, value in point.runs[0].keys.items() if value not in ("", None)}
     for key, value in keys.items():
         if key.startswith(PREFIX):
-            return key[len(PREFIX):].replace("_", " "), int(value)
+            name = key[len(PREFIX):].replace("_", " ")
+            return "activation gradient" if name == "gradient" else name, int(value)
         if key == ACCUMULATORS:
             return "accumulator", int(value)
     return None
@@ -41,7 +42,6 @@ def loss_against_extra_bits(points):
         axis.set_xticks(sorted({bits for bits, _, _ in line}), [f"{bits:+d}" if bits else "0"
                                                                for bits in sorted({b for b, _, _ in line})])
     axes[0, 0].set_ylabel("points below the assignment")
-    axes[0, len(classes) // 2].set_xlabel("bits more or fewer in every layer")
     seeds = statistics.fmean(len(point.accuracies) for _, point in changes)
-    note(figure, f"mean of {seeds:.0f} seeds, paired; bars: standard error")
+    note(figure, f"across: bits more or fewer in every layer; mean of {seeds:.0f} seeds, paired; bars: standard error")
     return figure

@@ -12,6 +12,7 @@ COSTS = {
 
 
 DETAIL = 10  # points of accuracy below the best that are drawn to scale; what lies below is named at the lower edge
+CROWD = 8  # points told apart by their labels: of more only those on the front are named
 
 
 def accuracy_against_cost(points):
@@ -19,7 +20,8 @@ def accuracy_against_cost(points):
     shown = [p for p in points if p.accuracy is not None and all(p.cost(cost) is not None for cost in COSTS)]
     if not shown:
         return None
-    names = list(dict.fromkeys(_order(p) for p in shown))
+    crowded = not sweep.width_series(points) and len(shown) > CROWD
+    names = [] if crowded else list(dict.fromkeys(_order(p) for p in shown))
     best = max(p.accuracy for p in shown)
     floor = max(min(p.accuracy for p in shown), best - DETAIL) - 1.5
     figure, axes = plt.subplots(1, len(COSTS), sharey=True, figsize=(PAGE, 3.6))
@@ -27,7 +29,11 @@ def accuracy_against_cost(points):
         _front(axis, shown, cost)
         for index, name in enumerate(names):
             _series(axis, index, name, [p for p in shown if _order(p) == name], cost)
-        _labels(axis, shown, cost, floor)
+        if crowded:
+            _series(axis, 0, "points of the sweep", shown, cost)
+            _label_front(axis, shown, cost)
+        else:
+            _labels(axis, shown, cost, floor)
         axis.set_xlabel(f"{label}\nrelative to fp32-accumulating MACs")
         costs = [p.cost(cost) for p in shown]
         axis.set_xlim(min(costs) - 0.1, max(costs) + 0.1)  # with room for names
@@ -88,6 +94,14 @@ def _labels(axis, points, cost, floor):
         axis.annotate(name, (x, point.accuracy), textcoords="offset points", xytext=(2, 3 if up else -3), fontsize=6,
                       color=GREY, rotation=45 if up else -45, rotation_mode="anchor", ha="left",
                       va="bottom" if up else "top")
+
+
+def _label_front(axis, points, cost):
+    front = pareto_front([(p.cost(cost), p.accuracy) for p in points])
+    for point in points:
+        if (point.cost(cost), point.accuracy) in front:
+            axis.annotate(point.label, (point.cost(cost), point.accuracy), textcoords="offset points", xytext=(3, -4),
+                          fontsize=6, color=GREY, rotation=-30, rotation_mode="anchor", ha="left", va="top")
 
 
 def _source(points):

@@ -8,6 +8,7 @@ from .assignment_figures import loss_against_extra_bits
 from .cost_figures import accuracy_against_cost
 from .data import PASSES, finite
 from .quantization_figures import accuracy_against_bits
+from .report import paired_loss
 from .style import (COLUMN, GREY, MARKERS, METRIC_LABELS, PAGE, PERCENT, SERIES, note, plt)
 
 ZOOM_POINTS = 10  # the detail panel shows this many points of accuracy below the best
@@ -160,9 +161,24 @@ def _metric_scale(axis, metric, found):
                 other.axhline(1.0, color=GREY, linewidth=0.8, linestyle=":")
 
 
+MOST_CURVES = 8  # curves told apart by labels: of more points the first and those that lose most are drawn
+MOST_COLUMNS = 16
+
+
+def _most_different(points):
+    """The first point and those that lose most against it, in the sweep's order."""
+    if len(points) <= MOST_CURVES:
+        return points
+    losses = {id(p): paired_loss(points[0], p) for p in points[1:]}
+    worst = sorted((p for p in points[1:] if losses[id(p)]), key=lambda p: -losses[id(p)][0])[:MOST_CURVES - 1]
+    return [p for p in points if p is points[0] or any(p is other for other in worst)]
+
+
 def loss_curves(points):
     """Training loss against step: a panel per order of accumulation, the baselines in each."""
     series = sweep.width_series(points)
+    if not series:
+        points = _most_different(points)
     panels = series or {"": points}
     fixed = [p for p in sweep.baselines(points) if p is not None] if series else []
     if not any(run.steps for p in points for run in p.runs):
@@ -226,7 +242,7 @@ def swamping_map(points):
     tables = {name: [(p, sweep.layer_values(p, "full_swamping")) for p in line] for name, line in series.items()}
     tables = {name: [(p, v) for p, v in table if v] for name, table in tables.items()}
     tables = {name: table for name, table in tables.items() if table}
-    if not tables:
+    if not tables or max(len(table) for table in tables.values()) > MOST_COLUMNS:
         return None
     keys = list(dict.fromkeys(key for table in tables.values() for _, values in table for key in values))
     layers = list(dict.fromkeys(layer for layer, _ in keys))

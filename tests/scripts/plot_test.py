@@ -17,8 +17,9 @@ if importlib.util.find_spec("matplotlib") is None:
     sys.exit(77)
 
 import synthetic  # noqa: E402
-from plotting import cost_figures, measure_figures, points, prediction, report, style, sweep_figures  # noqa: E402
-from plotting.data import load_run, load_sweep, mantissa_bits  # noqa: E402
+from plotting import (assignment_figures, cost_figures, measure_figures, points, prediction,  # noqa: E402
+                      report, style, sweep_figures)
+from plotting.data import Run, load_run, load_sweep, mantissa_bits  # noqa: E402
 
 
 def call(script, *arguments):
@@ -35,6 +36,54 @@ class InTemporaryDirectory(unittest.TestCase):
     def sweep_points(self, **options):
         runs, _ = load_sweep(synthetic.write_sweep(self.directory / "sweep", **options))
         return points.group_points(runs)
+
+
+def labelled_point(label, accuracies, keys=None, layers=(), formats=True):
+    """A point of a sweep that varies something else than a mantissa; `accuracies` by seed, in percent."""
+    runs = [Run(Path("run"), {"run": {"seed": seed}, "formats": {"layer": [{}]} if formats else {}},
+                {"results": {"test_accuracy": accuracy / 100}}, layers=list(layers), name=label, keys=keys or {})
+            for seed, accuracy in accuracies.items()]
+    return points.Point(label, None, 0, runs=runs)
+
+
+class LabelledSweeps(unittest.TestCase):
+    BASE = {1: 80.0, 2: 82.0, 3: 84.0}
+
+    def test_a_loss_is_paired_by_seed_and_has_a_standard_error(self):
+        base = labelled_point("base", self.BASE)
+        mean, error = report.paired_loss(base, labelled_point("less", {1: 79.0, 2: 80.0, 3: 81.0}))
+        self.assertAlmostEqual(mean, 2.0)
+        self.assertAlmostEqual(error, 1 / 3 ** 0.5)
+        mean, error = report.paired_loss(base, labelled_point("one seed", {2: 81.5, 9: 0.0}))
+        self.assertAlmostEqual(mean, 0.5)
+        self.assertIsNone(error)
+        self.assertIsNone(report.paired_loss(base, labelled_point("none", {9: 80.0})))
+
+    def test_the_table_says_what_a_point_loses_against_the_first(self):
+        table = report.table([labelled_point("base", self.BASE), labelled_point("less", {1: 79.0, 2: 80.0, 3: 81.0})])
+        self.assertIn("below base", table.splitlines()[0])
+        self.assertIn("2.00 ± 0.58", table.splitlines()[2])
+
+    def test_extra_bits_have_a_panel_per_class_and_the_assignment_in_the_middle(self):
+        drawn = [labelled_point("full", self.BASE, formats=False), labelled_point("assigned", self.BASE),
+                 labelled_point("w-2", {1: 79.0, 2: 81.0, 3: 83.0}, {"formats.extra_bits.weight": "-2"}),
+                 labelled_point("w+1", self.BASE, {"formats.extra_bits.weight": "1"}),
+                 labelled_point("acc", self.BASE, {"mac.accumulator_extra_bits": "-1"})]
+        figure = assignment_figures.loss_against_extra_bits(drawn)
+        self.assertEqual([axis.get_title() for axis in figure.axes], ["weight", "accumulator"])
+        x, y = figure.axes[0].lines[0].get_data()
+        self.assertEqual(list(x), [-2, 0, 1])
+        self.assertAlmostEqual(y[0], 1.0)
+        self.assertIsNone(assignment_figures.loss_against_extra_bits(drawn[:2]))
+
+    def test_the_order_of_the_quantizers_counts_layers_whose_rows_differ(self):
+        def layer(ratio, ptq, psq, bhq):
+            return {"row_range_ratio": str(ratio), "variance_ptq": str(ptq), "variance_psq": str(psq),
+                    "variance_bhq": str(bhq)}
+        layers = [layer(10, 4, 2, 1), layer(10, 4, 2, 2.05), layer(10, 4, 5, 1), layer(2, 1, 9, 9), {}]
+        text = " ".join(report.conclusion([labelled_point("a", self.BASE, layers=layers),
+                                           labelled_point("b", self.BASE)]))
+        self.assertIn("in 6 of 9 layers", text)
 
 
 class Pictures(InTemporaryDirectory):
