@@ -125,7 +125,9 @@ AccumulatorWidths accumulator_widths(const FixedOperands& operands) {
   widths.theory = signed_format(range, fraction);
 
   const int measured_range =
-      std::min(range, exponent_above(largest_partial_sum(operands)) + kHeadroomBits);
+      operands.any_range
+          ? range
+          : std::min(range, exponent_above(largest_partial_sum(operands)) + kHeadroomBits);
   const auto is_quiet = [&](int bits) {
     return measured_noise(operands, signed_format(range, bits)) * 12 <= allowed;
   };

@@ -27,6 +27,9 @@ struct FixedOperands {
   NumberFormat a_format, b_format;
   /// The result is rounded to this step directly (GRAD: the weight gradient's); absent: it is not.
   std::optional<double> result_step;
+  /// The sums of other steps may be much larger: the measured accumulator, too, holds the largest
+  /// that the formats allow. So it is with codes whose zero moves from step to step.
+  bool any_range = false;
 };
 
 /// Throws Error if an operand is no fixed-point format, or if a sum would need more than 53 bits.

@@ -194,7 +194,7 @@ std::vector<GemmAccumulators> size_accumulators(const AssignmentOptions& options
     mac.a = operands.a;
     mac.b = operands.b;
     const SampledOperands sampled = sample_operands(gemm, mac, kSampledOutputs);
-    FixedOperands fixed{sampled.a, sampled.b, mac.a, mac.b, result_step(gemm.pass, formats)};
+    FixedOperands fixed{sampled.a, sampled.b, mac.a, mac.b, result_step(gemm.pass, formats), codes};
     try {
       all.push_back({gemm.layer, gemm.pass, accumulator_widths(fixed)});
     } catch (const Error& error) {
