@@ -34,9 +34,12 @@ FixedPoint from_exponents(int range, int step) {
 
 void check_number(const std::string& where, const char* key, double value,
                   const char* explanation_of_zero) {
-  if (std::isfinite(value) && value > 0) return;
-  throw Error(fmt::format("{}: {}: found {}; accepted: a finite number above 0{}", where, key,
-                          value, value == 0 ? explanation_of_zero : ""));
+  // Products and quotients of such numbers stay far from double's ends, and so do ranges and steps.
+  constexpr double kLargest = 1e100;
+  if (value >= 1 / kLargest && value <= kLargest) return;
+  throw Error(fmt::format("{}: {}: found {}; accepted: a number above 0, from {} to {}{}", where,
+                          key, value, 1 / kLargest, kLargest,
+                          value == 0 ? explanation_of_zero : ""));
 }
 
 constexpr const char* kDead =

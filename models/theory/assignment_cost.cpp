@@ -62,9 +62,8 @@ double dot_product_full_adders(std::int64_t length, int a_bits, int b_bits) {
 std::vector<PrecisionCost> precision_costs(const std::vector<LayerShape>& network,
                                            std::int64_t batch,
                                            const std::vector<TensorWidths>& widths) {
-  const auto gemm_layers = static_cast<std::size_t>(
-      std::count_if(network.begin(), network.end(),
-                    [](const LayerShape& layer) { return layer.has_gemm(); }));
+  const auto gemm_layers = static_cast<std::size_t>(std::count_if(
+      network.begin(), network.end(), [](const LayerShape& layer) { return layer.has_gemm(); }));
   if (gemm_layers != widths.size()) {
     throw Error(fmt::format("found widths of {} layers; accepted: {}, as the network has",
                             widths.size(), gemm_layers));

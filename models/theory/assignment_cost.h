@@ -17,7 +17,8 @@ struct TensorWidths {
   int weight_residual = 0;
 };
 
-/// What a layer costs in a training step by the counts of Sakr and Shanbhag (arXiv 1812.11732, section 4).
+/// What a layer costs in a training step by the counts of Sakr and Shanbhag (arXiv 1812.11732,
+/// section 4).
 struct PrecisionCost {
   double representational_bits = 0;  ///< of all tensors of the step, each once
   double full_adders = 0;            ///< 1-bit full adders of all dot products of FWD, BWD and GRAD

@@ -157,4 +157,27 @@ NetworkDescription read_network(const std::filesystem::path& path) {
   return parse_network(ConfigTable::read_file(path));
 }
 
+bool has_gemm(const LayerDescription& layer) {
+  return layer.kind == LayerDescription::Kind::Convolution ||
+         layer.kind == LayerDescription::Kind::Linear;
+}
+
+const LayerDescription* find_layer(const NetworkDescription& network, const std::string& name) {
+  for (const LayerDescription& layer : network.layers) {
+    if (layer.name == name) return &layer;
+  }
+  return nullptr;
+}
+
+const LayerDescription* source_of_input(const NetworkDescription& network,
+                                        const LayerDescription& layer) {
+  using Kind = LayerDescription::Kind;
+  const LayerDescription* source = find_layer(network, layer.inputs.front());
+  while (source != nullptr && (source->kind == Kind::Flatten || source->kind == Kind::MaxPool ||
+                               source->kind == Kind::AveragePool)) {
+    source = find_layer(network, source->inputs.front());
+  }
+  return source;
+}
+
 }  // namespace narrowmac

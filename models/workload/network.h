@@ -42,6 +42,9 @@ struct LayerDescription {
   std::optional<double> clip;  ///< ReLU: outputs end here
 };
 
+/// Whether a layer multiplies matrices: a convolution or a linear one.
+bool has_gemm(const LayerDescription& layer);
+
 /// A network as its file says, before it meets an input.
 struct NetworkDescription {
   std::string name;
@@ -57,11 +60,14 @@ struct LayerShape {
   LayerDescription layer;
   std::vector<FeatureShape> inputs;
   FeatureShape output;
-  [[nodiscard]] bool has_gemm() const {
-    return layer.kind == LayerDescription::Kind::Convolution ||
-           layer.kind == LayerDescription::Kind::Linear;
-  }
+  [[nodiscard]] bool has_gemm() const { return narrowmac::has_gemm(layer); }
 };
+
+/// The layer of that name; null for "input" and names that the network has not.
+const LayerDescription* find_layer(const NetworkDescription& network, const std::string& name);
+/// What a layer's input is made of, behind pools and flattening: the layer, or null for the image.
+const LayerDescription* source_of_input(const NetworkDescription& network,
+                                        const LayerDescription& layer);
 
 /// Reads and validates a network file (configs/networks/*.toml). Throws Error with file, line and
 /// key.

@@ -9,9 +9,16 @@ PREFIX = "formats.extra_bits."
 ACCUMULATORS = "mac.accumulator_extra_bits"
 
 
+def _keys(point):
+    """What the sweep sets in the point."""
+    return {key: value for key, value in point.runs[0].keys.items() if value not in ("", None)}
+
+
 def _change(point):
     """(class, bits) that a point sets, or None; the assignment itself sets nothing."""
-    keys = {key: value for key, value in point.runs[0].keys.items() if value not in ("", None)}
+    keys = _keys(point)
+    if len(keys) != 1:
+        return None
     for key, value in keys.items():
         if key.startswith(PREFIX):
             name = key[len(PREFIX):].replace("_", " ")
@@ -23,10 +30,12 @@ def _change(point):
 
 def loss_against_extra_bits(points):
     """Points of accuracy below the assignment against the bits that a class has more or fewer: a panel per class."""
-    changes = [(change, point) for point in points if (change := _change(point)) is not None and point.accuracies]
-    base = next((point for point in points if _change(point) is None and point.accuracies
-                 and point.runs[0].config.get("formats", {}).get("layer")), None)
-    if not changes or base is None:
+    base = next((point for point in points if not _keys(point) and point.accuracies), None)
+    if base is None:
+        return None
+    changes = [(change, point) for point in points
+               if (change := _change(point)) is not None and paired_loss(base, point) is not None]
+    if not changes:
         return None
     classes = list(dict.fromkeys(change[0] for change, _ in changes))
     figure, axes = plt.subplots(1, len(classes), sharey=True, squeeze=False, figsize=(PAGE, 2.4))
@@ -35,7 +44,7 @@ def loss_against_extra_bits(points):
         line = sorted([(bits, *paired_loss(base, point)) for (own, bits), point in changes if own == name]
                       + [(0, 0.0, 0.0)])
         axis.errorbar([bits for bits, _, _ in line], [mean for _, mean, _ in line],
-                      yerr=[error or 0.0 for _, _, error in line], color=SERIES[index % len(SERIES)],
+                      yerr=None if any(error is None for _, _, error in line) else [error for _, _, error in line], color=SERIES[index % len(SERIES)],
                       marker=MARKERS[index % len(MARKERS)], capsize=2, elinewidth=0.8)
         axis.axhline(0, color=GREY, linestyle=":", linewidth=0.8)
         axis.set_title(name)

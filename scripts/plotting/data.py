@@ -43,10 +43,6 @@ class Run:
         return (self.summary or {}).get("hardware", {}).get("cost", {})
 
     @property
-    def seed(self):
-        return self.config.get("run", {}).get("seed")
-
-    @property
     def diverged(self):
         return bool(self.results.get("diverged", False))
 

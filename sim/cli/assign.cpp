@@ -185,6 +185,25 @@ std::string accumulators_for_people(const PrecisionAssignment& assignment) {
   return render(table, OutputFormat::Table);
 }
 
+/// Options that would do nothing are refused, before anything is computed; so is a file that could
+/// not be written.
+void check_options(const AssignCommand& command, bool is_run) {
+  const auto refuse = [](bool given, const char* option, const char* accepted) {
+    if (given) throw Error(fmt::format("{} does nothing here; accepted: {}", option, accepted));
+  };
+  refuse(command.mismatch && !is_run, "--mismatch", "with a run directory, whose network is tried");
+  refuse(command.mismatch && command.minimum_bits, "--mismatch", "without --bmin");
+  refuse(command.accumulators && !is_run, "--accumulators", "with a run directory");
+  refuse(command.accumulators && command.out.empty(), "--accumulators", "with --out");
+  if (command.out.empty()) return;
+  std::error_code error;
+  const fs::path folder = fs::absolute(command.out).parent_path();
+  if (!fs::is_directory(folder, error)) {
+    throw Error(fmt::format("--out {}: no folder {}; accepted: a file in a folder that exists",
+                            command.out.string(), folder.string()));
+  }
+}
+
 int assign_statistics(const AssignCommand& command, OutputFormat format) {
   if (!command.minimum_bits) {
     throw Error(
@@ -199,31 +218,16 @@ int assign_statistics(const AssignCommand& command, OutputFormat format) {
   } catch (const Error& error) {
     throw Error(fmt::format("{}: {}", command.source.string(), error.what()), error.kind());
   }
-  if (!command.out.empty()) write_file(command.out, formats_text(assignment));
   print(format == OutputFormat::Table ? tensors_for_people(assignment)
                                       : render(tensor_table(assignment), format));
+  if (!command.out.empty()) write_file(command.out, formats_text(assignment));
   return 0;
 }
 
-int assign_run_directory(const AssignCommand& command, OutputFormat format) {
-  Progress progress(command.quiet);
-  AssignmentOptions options;
-  options.run = command.source;
-  options.minimum_bits = command.minimum_bits;
-  options.mismatch = command.mismatch;
-  options.progress = [&progress](const std::string& line) { progress.show(line); };
-  const PrecisionAssignment assignment = assign_run(options);
-  progress.clear();
-  for (const std::string& warning : assignment.warnings) {
-    if (!command.quiet) spdlog::warn("{}: {}", command.source.string(), warning);
-  }
-  if (!command.out.empty()) {
-    write_file(command.out,
-               assigned_run_text(assignment, command.accumulators, command.source, command.out));
-  }
+void print_run(const PrecisionAssignment& assignment, OutputFormat format) {
   if (format != OutputFormat::Table) {
     print(render(run_table(assignment), format));
-    return 0;
+    return;
   }
   std::string text;
   if (!assignment.layers.empty()) {
@@ -231,6 +235,25 @@ int assign_run_directory(const AssignCommand& command, OutputFormat format) {
            costs_for_people(assignment);
   }
   print(text + accumulators_for_people(assignment));
+}
+
+int assign_run_directory(const AssignCommand& command, OutputFormat format) {
+  Progress progress(command.quiet);
+  AssignmentOptions options;
+  options.run = command.source;
+  options.minimum_bits = command.minimum_bits;
+  options.mismatch = command.mismatch.value_or(options.mismatch);
+  options.progress = [&progress](const std::string& line) { progress.show(line); };
+  const PrecisionAssignment assignment = assign_run(options);
+  progress.clear();
+  for (const std::string& warning : assignment.warnings) {
+    if (!command.quiet) spdlog::warn("{}: {}", command.source.string(), warning);
+  }
+  print_run(assignment, format);
+  if (command.out.empty()) return 0;
+  const AccumulatorSource source = command.accumulators.value_or(AccumulatorSource::Measured);
+  write_file(command.out, assigned_run_text(assignment, source, command.source, command.out));
+  if (!command.quiet) spdlog::info("wrote {}", command.out.string());
   return 0;
 }
 
@@ -238,8 +261,9 @@ int assign_run_directory(const AssignCommand& command, OutputFormat format) {
 
 int assign_command(const AssignCommand& command, OutputFormat format) {
   std::error_code error;
-  return fs::is_directory(command.source, error) ? assign_run_directory(command, format)
-                                                 : assign_statistics(command, format);
+  const bool is_run = fs::is_directory(command.source, error);
+  check_options(command, is_run);
+  return is_run ? assign_run_directory(command, format) : assign_statistics(command, format);
 }
 
 }  // namespace narrowmac

@@ -141,8 +141,8 @@ struct RecommendCommand {
 struct AssignCommand {
   std::filesystem::path source;  ///< a run directory or a statistics file
   std::optional<int> minimum_bits;
-  double mismatch = 0.01;
-  AccumulatorSource accumulators = AccumulatorSource::Measured;
+  std::optional<double> mismatch;
+  std::optional<AccumulatorSource> accumulators;
   std::filesystem::path out;
   bool quiet = false;
 };

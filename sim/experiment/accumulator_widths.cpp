@@ -86,6 +86,7 @@ double measured_noise(const FixedOperands& operands, const NumberFormat& accumul
   problem.mac.b = operands.b_format;
   problem.mac.accumulator.format = accumulator;
   problem.mac.accumulator.overflow = Overflow::Saturate;
+  problem.order = accumulation_order(problem.mac, operands.array);
   problem.a = operands.a.view();
   problem.b = operands.b.view();
   const GemmShape shape = problem.shape();
@@ -97,7 +98,17 @@ double measured_noise(const FixedOperands& operands, const NumberFormat& accumul
              : 0.0;
 }
 
+NumberFormat wider(const NumberFormat& one, const NumberFormat& other) {
+  return signed_format(
+      std::max(one.width - one.fraction_bits, other.width - other.fraction_bits) - 1,
+      std::max(one.fraction_bits, other.fraction_bits));
+}
+
 }  // namespace
+
+AccumulatorWidths wider(const AccumulatorWidths& one, const AccumulatorWidths& other) {
+  return {wider(one.theory, other.theory), wider(one.measured, other.measured)};
+}
 
 AccumulatorWidths accumulator_widths(const FixedOperands& operands) {
   for (const NumberFormat& format : {operands.a_format, operands.b_format}) {

@@ -2,6 +2,7 @@
 
 #include <optional>
 
+#include "models/design/array_design.h"
 #include "models/design/number_format.h"
 #include "sim/experiment/operand_matrix.h"
 
@@ -25,12 +26,16 @@ struct AccumulatorWidths {
 struct FixedOperands {
   OperandMatrix a, b;  ///< sampled rows of A and columns of B, whole length
   NumberFormat a_format, b_format;
+  ArrayDesign array;  ///< decides the order of adding
   /// The result is rounded to this step directly (GRAD: the weight gradient's); absent: it is not.
   std::optional<double> result_step;
   /// The sums of other steps may be much larger: the measured accumulator, too, holds the largest
   /// that the formats allow. So it is with codes whose zero moves from step to step.
   bool any_range = false;
 };
+
+/// What holds the sums of both.
+AccumulatorWidths wider(const AccumulatorWidths& one, const AccumulatorWidths& other);
 
 /// Throws Error if an operand is no fixed-point format, or if a sum would need more than 53 bits.
 AccumulatorWidths accumulator_widths(const FixedOperands& operands);

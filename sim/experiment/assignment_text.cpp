@@ -3,7 +3,9 @@
 #include <fmt/core.h>
 
 #include "models/design/error.h"
+#include "sim/experiment/assigned_formats.h"
 #include "sim/experiment/formats_config.h"
+#include "sim/experiment/presets.h"
 
 namespace narrowmac {
 namespace fs = std::filesystem;
@@ -13,7 +15,7 @@ std::string cost_line(const char* name, const PrecisionAssignment& assignment,
                       double PrecisionCost::*member) {
   const double full = total(assignment.full_precision_costs).*member;
   const double own = total(assignment.costs).*member;
-  return fmt::format("#   {}: {:.4g}, in fp32 {:.4g}, {:.3g} times more\n", name, own, full,
+  return fmt::format("#   {}: {:.4g}; in fp32 {:.4g}, {:.3g} times as much\n", name, own, full,
                      full / own);
 }
 
@@ -28,7 +30,8 @@ std::string header(const PrecisionAssignment& assignment, AccumulatorSource sour
     text += fmt::format("; inference: {:.2f} % in full precision",
                         *assignment.full_precision_accuracy * 100);
     for (const InferencePoint& point : assignment.inference) {
-      text += fmt::format(", {:.2f} % with {} bits ({:.2f} % decided otherwise)",
+      text += point.minimum_bits == 1 ? "\n#  " : ",\n#  ";
+      text += fmt::format("{:.2f} % with B_min {} ({:.2f} % decided otherwise)",
                           point.accuracy * 100, point.minimum_bits, point.mismatch * 100);
     }
   }
@@ -40,9 +43,24 @@ std::string header(const PrecisionAssignment& assignment, AccumulatorSource sour
 
 /// As a file in another folder names it.
 fs::path seen_from(const fs::path& target, const fs::path& file) {
-  const fs::path folder = fs::absolute(file).parent_path().lexically_normal();
-  const fs::path relative = fs::absolute(target).lexically_normal().lexically_relative(folder);
+  const fs::path folder = fs::weakly_canonical(fs::absolute(file).parent_path());
+  const fs::path relative = fs::weakly_canonical(target).lexically_relative(folder);
   return relative.empty() ? fs::absolute(target) : relative;
+}
+
+/// `preset = "NAME"` where the run's network is one that ships, else the run directory's file.
+std::string with_preset(std::string text, const RunConfig& config, const fs::path& network) {
+  try {
+    const fs::path preset = find_preset("networks", config.network.name, network);
+    if (ConfigTable::read_file(preset).to_toml() != config.network_toml) return text;
+  } catch (const Error&) {
+    return text;  // a network of the user's own
+  }
+  const std::string file = fmt::format("[network]\nfile = \"{}\"", network.string());
+  const std::size_t place = text.find(file);
+  if (place == std::string::npos) return text;
+  return text.replace(place, file.size(),
+                      fmt::format("[network]\npreset = \"{}\"", config.network.name));
 }
 
 }  // namespace
@@ -65,8 +83,9 @@ std::string formats_text(const std::vector<LayerAssignment>& layers) {
 std::string assigned_run_text(const PrecisionAssignment& assignment, AccumulatorSource source,
                               const fs::path& run, const fs::path& file) {
   const RunConfig config = assignment.assigned(source);
+  const fs::path network = seen_from(config.network_file, file);
   const std::string text =
-      header(assignment, source, run) + to_toml(config, seen_from(config.network_file, file));
+      with_preset(header(assignment, source, run) + to_toml(config, network), config, network);
   try {
     parse_run_config(ConfigTable::parse(text, file.string()), file);
   } catch (const Error& error) {

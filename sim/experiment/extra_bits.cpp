@@ -40,19 +40,8 @@ constexpr std::array kClasses = {TensorClass{"activation", &LayerFormats::activa
 
 /// Whether a layer's input is the image, or what is only a view or a pooling of it.
 bool reads_image(const NetworkDescription& network, const std::string& name) {
-  using Kind = LayerDescription::Kind;
-  std::string reader = name;
-  while (reader != "input") {
-    const auto layer =
-        std::find_if(network.layers.begin(), network.layers.end(),
-                     [&](const LayerDescription& candidate) { return candidate.name == reader; });
-    if (layer == network.layers.end()) return false;
-    const bool passes_on = layer->kind == Kind::Flatten || layer->kind == Kind::MaxPool ||
-                           layer->kind == Kind::AveragePool;
-    if (reader != name && !passes_on) return false;
-    reader = layer->inputs.front();
-  }
-  return true;
+  const LayerDescription* layer = find_layer(network, name);
+  return layer != nullptr && source_of_input(network, *layer) == nullptr;
 }
 
 /// Gives the layers that read the image formats of their own, so that it can be left as it is.
@@ -71,26 +60,23 @@ std::vector<std::pair<std::string, LayerFormats*>> all_formats(Formats& formats)
 }
 
 /// Whether a format changed.
-bool add_bits(const ConfigTable& table, std::string_view key, std::int64_t bits,
-              TensorFormat& format) {
+bool add_bits(const ConfigTable& table, std::string_view key, const std::string& layer,
+              std::int64_t bits, TensorFormat& format) {
   if (!format.conversion.format.is_fixed()) return false;
   try {
     format.conversion.format = with_extra_bits(format.conversion.format, bits);
   } catch (const Error& error) {
-    throw table.error(key, error.what());
+    throw table.error(
+        key, fmt::format("{}: {}", layer.empty() ? "[formats]" : "layer " + layer, error.what()));
   }
   return true;
 }
 
-void follow_weight(const ConfigTable& table, std::int64_t bits, LayerFormats& formats) {
-  if (!formats.weight_residual) return;
-  NumberFormat& residual = formats.weight_residual->conversion.format;
-  residual.width -= static_cast<int>(bits);
-  if (residual.width < 2) {
-    throw table.error("weight", fmt::format("found {} bits more, which leave {} bits to the weight "
-                                            "residual; accepted: at least 2",
-                                            bits, residual.width));
-  }
+/// A residual has a sign and a bit at least, whatever its range; its unit is what matters.
+void widen_residual(TensorFormat& residual, int at_the_top, int at_the_bottom) {
+  NumberFormat& format = residual.conversion.format;
+  format.fraction_bits += at_the_bottom;
+  format.width = std::max(2, format.width + at_the_top + at_the_bottom);
 }
 
 void widen(MacDesign& mac, std::int64_t bits) {
@@ -114,8 +100,10 @@ void apply_extra_format_bits(const ConfigTable& formats, RunConfig& config) {
     bool found = false;
     for (const auto& [name, own] : all) {
       const bool image = tensors.key == "activation" && reads_image(config.network, name);
-      if (image || !add_bits(table, tensors.key, bits, own->*tensors.format)) continue;
-      if (tensors.key == "weight") follow_weight(table, bits, *own);
+      if (image || !add_bits(table, tensors.key, name, bits, own->*tensors.format)) continue;
+      if (tensors.key == "weight" && own->weight_residual) {
+        widen_residual(*own->weight_residual, -static_cast<int>(bits), 0);
+      }
       found = true;
     }
     if (!found) {
@@ -129,7 +117,8 @@ void apply_extra_format_bits(const ConfigTable& formats, RunConfig& config) {
   bool found = false;
   for (const auto& [name, own] : all) {
     if (!own->weight_residual) continue;
-    found = add_bits(table, "weight_residual", residual, *own->weight_residual) || found;
+    widen_residual(*own->weight_residual, 0, static_cast<int>(residual));
+    found = true;
   }
   if (!found) throw table.error("weight_residual", "found no weight_residual in [formats]");
 }
@@ -146,7 +135,7 @@ void apply_extra_accumulator_bits(const ConfigTable& table, RunConfig& config) {
     try {
       MacDesign mac = *macs.find("", pass);
       widen(mac, bits);
-      if (pass == Pass::Forward) config.mac = mac;
+      if (pass == Pass::Forward && common != 0) widen(*config.mac, common);
       macs.set(pass, mac);
       for (const auto& [layer, passes] : macs.layers()) {
         if (!passes[static_cast<std::size_t>(pass)]) continue;

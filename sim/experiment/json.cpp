@@ -79,6 +79,9 @@ Json Json::parse(std::string_view text, std::string_view source_name) {
     return convert(Library::parse(text));
   } catch (const Library::parse_error& failure) {
     throw Error(fmt::format("{}: no JSON: {}", source_name, failure.what()));
+  } catch (const Library::out_of_range& failure) {
+    throw Error(
+        fmt::format("{}: {}; accepted: numbers within double", source_name, failure.what()));
   }
 }
 

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 
-#include "sim/experiment/extra_bits.h"
 #include "sim/experiment/quantization_config.h"
 
 namespace narrowmac {
@@ -40,12 +39,22 @@ void read_layer(const ConfigTable& table, const std::vector<std::string>& layers
 }
 
 /// Layers whose tensors have formats of their own have their pass's MAC with these operands.
-void read_layer_operands(const ConfigTable& table, RunConfig& config) {
+void set_layer_operands(RunConfig& config) {
   MacAssignment& macs = config.training.macs;
   for (const auto& [name, formats] : config.training.formats.layers) {
     for (const Pass pass : kPasses) {
       const Operands operands = operands_of(pass, formats, config.training);
       macs.set_operands(name, pass, operands.a, operands.b);
+    }
+  }
+}
+
+/// After the layers' own MACs have been read: those of layers with formats of their own must make
+/// sense, too.
+void check_layer_operands(const ConfigTable& table, const RunConfig& config) {
+  const MacAssignment& macs = config.training.macs;
+  for (const auto& [name, formats] : config.training.formats.layers) {
+    for (const Pass pass : kPasses) {
       try {
         validate(*macs.find(name, pass));
       } catch (const Error& failure) {
@@ -147,12 +156,12 @@ MantissaRules read_macs(const ConfigTable& table, RunConfig& config) {
         pass, table.has(key) ? parse_mac(table.table(key), &inherited, &operands) : inherited);
     rules.set(pass, table.has(key) ? MantissaRules::read(table.table(key), common) : common);
   }
-  read_layer_operands(table, config);
+  set_layer_operands(config);
   const std::vector<std::string> layers = gemm_layers(config.network);
   for (const ConfigTable& layer : table.tables("layer")) {
     read_layer(layer, layers, config, rules);
   }
-  apply_extra_accumulator_bits(table, config);
+  check_layer_operands(table, config);
   return rules;
 }
 

@@ -9,7 +9,9 @@
 
 #include "models/design/error.h"
 #include "sim/accelerators/make.h"
+#include "sim/experiment/assigned_formats.h"
 #include "sim/experiment/mac_config.h"
+#include "sim/experiment/quantization_config.h"
 #include "sim/experiment/replayed_step.h"
 #include "sim/experiment/run_directory.h"
 #include "sim/experiment/statistics_file.h"
@@ -20,16 +22,14 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr const char* kStatistics = "statistics.json";
-/// Pixels have 8 bits; normalised ones may be negative and have one more.
-constexpr int kImageBits = 8;
-/// Beyond this inference gains nothing: float32 has fewer bits of significand.
-constexpr int kWidestMinimum = 20;
+/// Beyond this inference gains nothing: float32 has 24 bits of significand.
+constexpr int kWidestMinimum = 24;
 /// Sampled outputs of a GEMM, for accumulators.
 constexpr std::int64_t kSampledOutputs = 4096;
 
 struct Inputs {
   RunConfig config;
-  Checkpoint checkpoint;
+  Checkpoint first, last;  ///< before and after the training
 };
 
 Inputs read_inputs(const fs::path& run) {
@@ -47,55 +47,11 @@ Inputs read_inputs(const fs::path& run) {
   if (checkpoint->state.diverged) {
     throw Error(fmt::format("{}: the run diverged; accepted: one that did not", run.string()));
   }
-  inputs.checkpoint = std::move(*checkpoint);
+  inputs.last = std::move(*checkpoint);
+  inputs.first = *read_checkpoint(run, true);
   inputs.config.array.fidelity = Fidelity::Functional;  // the same bits
   inputs.config.training.sample = 0;
   return inputs;
-}
-
-TensorFormat fixed_format(const NumberFormat& format) {
-  TensorFormat tensor;
-  tensor.conversion.format = format;
-  tensor.conversion.rounding.mode = RoundingMode::NearestAway;
-  tensor.conversion.overflow = Overflow::Saturate;
-  tensor.scaling = Scaling::None;
-  return tensor;
-}
-
-NumberFormat fixed_point(NumberFormat::Family family, int width, int fraction) {
-  NumberFormat format;
-  format.family = family;
-  format.exponent_bits = 0;
-  format.width = width;
-  format.fraction_bits = fraction;
-  return format;
-}
-
-/// Signed: two bits at least.
-TensorFormat signed_tensor(const FixedPoint& tensor) {
-  return fixed_format(fixed_point(NumberFormat::Family::Signed, std::max(2, tensor.bits),
-                                  -std::ilogb(tensor.step)));
-}
-
-/// What holds every normalised pixel: unsigned where none is negative.
-NumberFormat image_format(const Normalisation& normalisation) {
-  double lowest = 0, highest = 0;
-  const std::size_t channels =
-      std::max({std::size_t{1}, normalisation.mean.size(), normalisation.deviation.size()});
-  const auto channel = [](const std::vector<double>& values, std::size_t c, double fallback) {
-    return values.empty() ? fallback : values[std::min(c, values.size() - 1)];
-  };
-  for (std::size_t c = 0; c < channels; ++c) {
-    for (const double pixel : {0.0, 255.0}) {
-      const double value = (pixel * normalisation.scale - channel(normalisation.mean, c, 0)) /
-                           channel(normalisation.deviation, c, 1);
-      lowest = std::min(lowest, value);
-      highest = std::max(highest, value);
-    }
-  }
-  const int range = std::ilogb(std::max(highest, -lowest)) + 1;
-  return lowest < 0 ? fixed_point(NumberFormat::Family::Signed, kImageBits + 1, kImageBits - range)
-                    : fixed_point(NumberFormat::Family::Unsigned, kImageBits, kImageBits - range);
 }
 
 /// The run with these formats for its layers, in the network's order.
@@ -110,6 +66,7 @@ RunConfig with_formats(RunConfig config, const std::vector<LayerAssignment>& lay
   }
   static_cast<LayerFormats&>(formats) = formats.layers.at(layers.back().name);
   config.precision = false;
+  config.training.loss_scale = {};  // the statistics are those of gradients without one
   return config;
 }
 
@@ -148,13 +105,13 @@ void find_minimum_bits(const AssignmentOptions& options, const Inputs& inputs,
   const DataSource& data = inputs.config.data;
   const Dataset train = read_dataset(data.kind, data.folder, Split::Train, data.train_images);
   const Dataset test = read_dataset(data.kind, data.folder, Split::Test, data.test_images);
-  const Evaluation full = evaluate(inputs.config, inputs.checkpoint, train, test);
+  const Evaluation full = evaluate(inputs.config, inputs.last, train, test);
   result.full_precision_accuracy = full.accuracy;
   for (int bits = 1; bits <= kWidestMinimum; ++bits) {
     options.progress(fmt::format("inference with B_min {}", bits));
     const std::vector<LayerAssignment> layers = assign_precision(statistics, bits);
     const Evaluation fixed =
-        evaluate(with_formats(inputs.config, layers, false), inputs.checkpoint, train, test);
+        evaluate(with_formats(inputs.config, layers, false), inputs.last, train, test);
     InferencePoint point;
     point.minimum_bits = bits;
     point.accuracy = fixed.accuracy;
@@ -172,29 +129,30 @@ void find_minimum_bits(const AssignmentOptions& options, const Inputs& inputs,
                   options.run.string(), options.mismatch * 100, kWidestMinimum));
 }
 
-std::optional<double> result_step(Pass pass, const LayerFormats* formats) {
-  if (pass != Pass::Gradient || formats == nullptr) return std::nullopt;
-  return formats->weight_gradient.conversion.format.smallest_value();
+std::optional<double> result_step(Pass pass, const LayerFormats& formats) {
+  if (pass != Pass::Gradient) return std::nullopt;
+  return formats.weight_gradient.conversion.format.smallest_value();
 }
 
-/// The accumulators of every GEMM of the step after the checkpoint.
-std::vector<GemmAccumulators> size_accumulators(const AssignmentOptions& options,
-                                                const RunConfig& config,
-                                                const Checkpoint& checkpoint) {
+/// The accumulators of every GEMM of the step after a checkpoint.
+std::vector<GemmAccumulators> step_accumulators(const AssignmentOptions& options,
+                                                const RunConfig& config, Checkpoint checkpoint) {
   std::vector<GemmAccumulators> all;
-  const ReplayedStep step(config, checkpoint);
   const bool codes = config.training.quantization.has_value();
+  if (!codes) checkpoint.state.loss_scale = config.training.loss_scale.initial;
+  const ReplayedStep step(config, std::move(checkpoint));
   step.run([&](const GemmRequest& gemm) {
     if (codes && gemm.mac == nullptr) return;  // fp32, outside the array
-    options.progress(fmt::format("accumulators of {} {}", gemm.layer, to_string(gemm.pass)));
-    const LayerFormats* formats = codes ? nullptr : &config.training.formats.of(gemm.layer);
-    const Operands operands =
-        operands_of(gemm.pass, config.training.formats.of(gemm.layer), config.training);
+    options.progress(fmt::format("accumulators of {} {}, step {}", gemm.layer, to_string(gemm.pass),
+                                 step.number()));
+    const LayerFormats& formats = config.training.formats.of(gemm.layer);
+    const Operands operands = operands_of(gemm.pass, formats, config.training);
     MacDesign mac;
     mac.a = operands.a;
     mac.b = operands.b;
     const SampledOperands sampled = sample_operands(gemm, mac, kSampledOutputs);
-    FixedOperands fixed{sampled.a, sampled.b, mac.a, mac.b, result_step(gemm.pass, formats), codes};
+    FixedOperands fixed{sampled.a, sampled.b, mac.a, mac.b, config.array, {}, codes};
+    if (!codes) fixed.result_step = result_step(gemm.pass, formats);
     try {
       all.push_back({gemm.layer, gemm.pass, accumulator_widths(fixed)});
     } catch (const Error& error) {
@@ -202,6 +160,24 @@ std::vector<GemmAccumulators> size_accumulators(const AssignmentOptions& options
                               to_string(gemm.pass), error.what()));
     }
   });
+  return all;
+}
+
+/// Early steps may have larger sums than late ones: what holds those of the first and of the step
+/// after the last checkpoint.
+std::vector<GemmAccumulators> size_accumulators(const AssignmentOptions& options,
+                                                const RunConfig& config, const Inputs& inputs) {
+  std::vector<GemmAccumulators> all = step_accumulators(options, config, inputs.last);
+  const std::vector<GemmAccumulators> early = step_accumulators(options, config, inputs.first);
+  if (all.size() != early.size() || all.empty()) {
+    throw Error(
+        fmt::format("{}: a training step breaks off with these formats, infinity or NaN "
+                    "met one; accepted: a run whose steps are finite",
+                    options.run.string()));
+  }
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    all[i].widths = wider(all[i].widths, early[i].widths);
+  }
   return all;
 }
 
@@ -219,6 +195,37 @@ void price(const RunConfig& config, PrecisionAssignment& result) {
       shapes, batch, std::vector<TensorWidths>(widths.size(), full_precision_widths()));
 }
 
+/// Where an activation in [0, 2] does not hold what the layer reads.
+std::optional<std::string> activation_warning(const NetworkDescription& network,
+                                              const LayerDescription& layer) {
+  const LayerDescription* source = source_of_input(network, layer);
+  if (source == nullptr) return std::nullopt;  // the image
+  if (source->kind != LayerDescription::Kind::ReLU) {
+    return fmt::format(
+        "layer {} reads {}, whose values below 0 become 0 in fixed point without sign", layer.name,
+        source->name);
+  }
+  if (source->clip && *source->clip <= 2) return std::nullopt;
+  return fmt::format(
+      "activations beyond 2 saturate in fixed point; with clip = 2.0 in {} and other "
+      "ReLUs the full-precision run has none",
+      source->name);
+}
+
+/// Where a width was out of a format's reach.
+void add_width_warnings(const LayerAssignment& layer, std::vector<std::string>& warnings) {
+  if (layer.weight.bits < kLeastSigned) {
+    warnings.push_back(fmt::format("the weights of {} have {} bits instead of {}: a sign and a bit",
+                                   layer.name, kLeastSigned, layer.weight.bits));
+  }
+  const int excess = layer.weight_residual.bits - kWidestResidual;
+  if (excess <= 0) return;
+  warnings.push_back(fmt::format(
+      "the weight residual of {} has {} bits instead of {}, so the smallest updates are lost; they "
+      "are that small because the schedule ends near a rate of 0",
+      layer.name, kWidestResidual, layer.weight_residual.bits));
+}
+
 /// The rules are about weights in [-1, 1] and activations in [0, 2].
 std::vector<std::string> range_warnings(const RunConfig& config) {
   std::vector<std::string> warnings;
@@ -229,30 +236,36 @@ std::vector<std::string> range_warnings(const RunConfig& config) {
         "the full-precision run has none");
   }
   for (const LayerDescription& layer : config.network.layers) {
-    if (layer.kind != LayerDescription::Kind::ReLU || (layer.clip && *layer.clip <= 2)) continue;
-    warnings.push_back(
-        fmt::format("activations beyond 2 saturate in fixed point; with clip = 2.0 "
-                    "in {} and other ReLUs the full-precision run has none",
-                    layer.name));
-    break;
+    if (!has_gemm(layer)) continue;
+    if (auto warning = activation_warning(config.network, layer)) {
+      warnings.push_back(std::move(*warning));
+      break;
+    }
   }
   return warnings;
 }
 
-void check_names(const AssignmentOptions& options, const RunConfig& config,
-                 const TrainingStatistics& statistics) {
-  std::size_t index = 0;
-  for (const LayerDescription& layer : config.network.layers) {
-    if (layer.kind != LayerDescription::Kind::Convolution &&
-        layer.kind != LayerDescription::Kind::Linear) {
-      continue;
+/// The statistics must be those of the run's network, complete.
+void check_statistics(const std::string& file, const RunConfig& config,
+                      const TrainingStatistics& statistics) {
+  const std::vector<std::string> names = gemm_layers(config.network);
+  for (std::size_t i = 0; i < std::max(names.size(), statistics.layers.size()); ++i) {
+    if (i >= names.size() || i >= statistics.layers.size() ||
+        statistics.layers[i].name != names[i]) {
+      throw Error(fmt::format("{}: layers[{}]: accepted: {}, as the run's network has", file, i,
+                              i < names.size() ? names[i] : "no such layer"));
     }
-    if (index < statistics.layers.size() && statistics.layers[index].name == layer.name) {
-      ++index;
-      continue;
-    }
-    throw Error(fmt::format("{}: layers[{}]: accepted: {}, as the run's network has",
-                            (options.run / kStatistics).string(), index, layer.name));
+    const LayerStatistics& layer = statistics.layers[i];
+    const auto check = [&](const char* key, bool known) {
+      if (known) return;
+      throw Error(fmt::format("{}: layer \"{}\": {}: found null; accepted: a finite number above 0",
+                              file, names[i], key));
+    };
+    check("activation_gradient_std_max", layer.activation_gradient_std_max.has_value());
+    check("lambda_max", layer.lambda_max.has_value());
+    const LayerDescription& description = *find_layer(config.network, names[i]);
+    check("activation_noise_gain", layer.activation_noise_gain.has_value() ||
+                                       source_of_input(config.network, description) == nullptr);
   }
 }
 
@@ -268,7 +281,12 @@ void assign_operands(const AssignmentOptions& options, const Inputs& inputs,
                     options.run.string(), kStatistics));
   }
   const TrainingStatistics statistics = read_statistics(file);
-  check_names(options, inputs.config, statistics);
+  check_statistics(file.string(), inputs.config, statistics);
+  try {
+    assign_precision(statistics, options.minimum_bits.value_or(1));
+  } catch (const Error& error) {
+    throw Error(fmt::format("{}: {}", file.string(), error.what()), error.kind());
+  }
   result.warnings = range_warnings(inputs.config);
   if (options.minimum_bits) {
     result.minimum_bits = *options.minimum_bits;
@@ -276,26 +294,14 @@ void assign_operands(const AssignmentOptions& options, const Inputs& inputs,
     find_minimum_bits(options, inputs, statistics, result);
   }
   result.layers = assign_precision(statistics, result.minimum_bits);
+  for (const LayerAssignment& layer : result.layers) {
+    add_width_warnings(layer, result.warnings);
+  }
   result.image_bits = image_format(inputs.config.training.normalisation).width;
   price(inputs.config, result);
 }
 
 }  // namespace
-
-LayerFormats layer_formats(const LayerAssignment& layer, const NumberFormat& image) {
-  LayerFormats formats;
-  formats.activation = fixed_format(
-      layer.activation ? fixed_point(NumberFormat::Family::Unsigned, layer.activation->bits,
-                                     -std::ilogb(layer.activation->step))
-                       : image);
-  formats.weight = signed_tensor(layer.weight);
-  if (layer.activation_gradient) formats.gradient = signed_tensor(*layer.activation_gradient);
-  formats.weight_gradient = signed_tensor(layer.weight_gradient);
-  // Also where no update is below the weight's last bit: a residual says that this is how weights
-  // are stored.
-  formats.weight_residual = signed_tensor(layer.weight_residual);
-  return formats;
-}
 
 RunConfig PrecisionAssignment::assigned(AccumulatorSource source) const {
   RunConfig run = layers.empty() ? config : with_formats(config, layers, true);
@@ -322,8 +328,14 @@ RunConfig PrecisionAssignment::assigned(AccumulatorSource source) const {
     pass = mac_of(gemm.pass, run.training.formats, format);
   }
   for (const Pass pass : kPasses) {
-    const std::optional<MacDesign>& mac = widest[static_cast<std::size_t>(pass)];
-    if (mac) run.training.macs.set(pass, *mac);
+    if (!goes_to_array(pass, run.training)) continue;
+    // A pass that no layer computes has a MAC in the run file all the same.
+    std::optional<MacDesign>& mac = widest[static_cast<std::size_t>(pass)];
+    if (!mac) {
+      mac = mac_of(pass, run.training.formats,
+                   widest[static_cast<std::size_t>(Pass::Forward)]->accumulator.format);
+    }
+    run.training.macs.set(pass, *mac);
   }
   run.mac = widest[static_cast<std::size_t>(Pass::Forward)];
   return run;
@@ -333,16 +345,22 @@ PrecisionAssignment assign_run(const AssignmentOptions& options) {
   Inputs inputs = read_inputs(options.run);
   PrecisionAssignment result;
   if (inputs.config.training.quantization) {
+    if (options.minimum_bits) {
+      throw Error(
+          fmt::format("{}: found --bmin for a run with [quantization], which decides its "
+                      "operands; accepted: --bmin with a full-precision run",
+                      options.run.string()));
+    }
     if (!inputs.config.mac) {
       throw Error(
           fmt::format("{}: found [quantization] without [mac]; accepted: a run on the array",
                       options.run.string()));
     }
-    result.accumulators = size_accumulators(options, inputs.config, inputs.checkpoint);
+    result.accumulators = size_accumulators(options, inputs.config, inputs);
   } else {
     assign_operands(options, inputs, result);
-    result.accumulators = size_accumulators(
-        options, with_formats(inputs.config, result.layers, false), inputs.checkpoint);
+    result.accumulators =
+        size_accumulators(options, with_formats(inputs.config, result.layers, false), inputs);
   }
   result.config = read_run_config(options.run / "config.toml");
   return result;

@@ -59,7 +59,4 @@ struct PrecisionAssignment {
 /// anything else.
 PrecisionAssignment assign_run(const AssignmentOptions& options);
 
-/// The formats of a layer. Images have `image`.
-LayerFormats layer_formats(const LayerAssignment& layer, const NumberFormat& image);
-
 }  // namespace narrowmac

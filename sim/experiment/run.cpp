@@ -161,7 +161,7 @@ bool Session::save_statistics() {
   progress_.clear();
   if (gains.empty()) return false;
   const double rate =
-      least_learning_rate(config_.training, trainer_.steps_per_epoch(), trainer_.state().step);
+      final_learning_rate(config_.training, trainer_.steps_per_epoch(), trainer_.state().step);
   directory_.save_statistics(precision_->statistics_json(gains, rate));
   precision_seconds_ += seconds_since(start);
   return true;

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <limits>
 
+#include "sim/experiment/extra_bits.h"
 #include "sim/experiment/formats_config.h"
 #include "sim/experiment/mac_config.h"
 #include "sim/experiment/presets.h"
@@ -227,10 +228,9 @@ bool has_table(const ConfigTable& root, std::string_view key) {
 }
 
 std::vector<std::string> gemm_layers(const NetworkDescription& network) {
-  using Kind = LayerDescription::Kind;
   std::vector<std::string> names;
   for (const LayerDescription& layer : network.layers) {
-    if (layer.kind == Kind::Convolution || layer.kind == Kind::Linear) names.push_back(layer.name);
+    if (has_gemm(layer)) names.push_back(layer.name);
   }
   return names;
 }
@@ -264,6 +264,7 @@ RunConfig parse_run_config(const ConfigTable& root, const fs::path& path) {
   check_subnormals(root, config);
   config.array = parse_array(root);
   if (!rules.empty()) apply_rules(rules, config);
+  if (config.mac) apply_extra_accumulator_bits(root.table("mac"), config);
   read_observe(root, config);
   root.reject_unknown();
   return config;

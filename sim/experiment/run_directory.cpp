@@ -129,10 +129,11 @@ std::string RunDirectory::summary() const {
   return fs::exists(path_ / kSummary) ? read_file(path_ / kSummary) : "";
 }
 
-std::optional<Checkpoint> read_checkpoint(const fs::path& run_directory) {
+std::optional<Checkpoint> read_checkpoint(const fs::path& run_directory, bool first) {
   const std::vector<std::int64_t> steps = checkpoint_steps(run_directory / "checkpoint");
   if (steps.empty()) return std::nullopt;
-  const fs::path folder = run_directory / "checkpoint" / fmt::format("{}{}", kStep, steps.back());
+  const std::int64_t wanted = first ? steps.front() : steps.back();
+  const fs::path folder = run_directory / "checkpoint" / fmt::format("{}{}", kStep, wanted);
   try {
     const Json json = Json::parse(read_file(folder / kState), (folder / kState).string());
     Checkpoint checkpoint;

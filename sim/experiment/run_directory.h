@@ -25,8 +25,10 @@ struct Checkpoint {
   double seconds = 0;  ///< of training so far
 };
 
-/// The latest checkpoint of a run directory, if there is one. Throws Error if it cannot be read.
-std::optional<Checkpoint> read_checkpoint(const std::filesystem::path& run_directory);
+/// The latest checkpoint of a run directory, or its first (of step 0), if there is one. Throws
+/// Error if it cannot be read.
+std::optional<Checkpoint> read_checkpoint(const std::filesystem::path& run_directory,
+                                          bool first = false);
 
 /// The files of one run. Everything in it appears by renaming, so that it can be read, and resumed,
 /// at any moment.

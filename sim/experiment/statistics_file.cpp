@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "models/design/error.h"
@@ -75,6 +76,13 @@ class Fields {
   }
 };
 
+/// What a run file can hold between quotes.
+bool is_layer_name(const std::string& name) {
+  return !name.empty() && std::none_of(name.begin(), name.end(), [](unsigned char c) {
+    return c == '"' || c == '\\' || c < 0x20 || c == 0x7f;
+  });
+}
+
 }  // namespace
 
 TrainingStatistics read_statistics(const std::filesystem::path& path) {
@@ -83,14 +91,21 @@ TrainingStatistics read_statistics(const std::filesystem::path& path) {
   const Fields top(json, file);
   top.refuse_others({"schema", "layers", "learning_rate_min"});
   TrainingStatistics statistics;
+  std::set<std::string> names;
   statistics.learning_rate_min = top.number("learning_rate_min");
   for (const Json& element : top.array("layers")) {
     const Fields fields(element, fmt::format("{}: layers[{}]", file, statistics.layers.size()));
-    fields.refuse_others({"name", "activation_noise_gain", "weight_noise_gain",
+    fields.refuse_others({"schema", "name", "activation_noise_gain", "weight_noise_gain",
                           "weight_gradient_std_min", "weight_gradient_std_max",
                           "activation_gradient_std_max", "lambda_max"});
     LayerStatistics layer;
     layer.name = fields.string("name");
+    if (!names.insert(layer.name).second || !is_layer_name(layer.name)) {
+      throw Error(
+          fmt::format("{}: layers[{}]: name: found \"{}\"; accepted: a name without quotes "
+                      "and control characters, each once",
+                      file, statistics.layers.size(), layer.name));
+    }
     layer.activation_noise_gain = fields.optional_number("activation_noise_gain");
     layer.weight_noise_gain = fields.number("weight_noise_gain");
     layer.weight_gradient_std_min = fields.number("weight_gradient_std_min");

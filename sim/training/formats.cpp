@@ -9,11 +9,6 @@
 namespace narrowmac {
 namespace {
 
-bool has_formats(const LayerDescription& layer) {
-  return layer.kind == LayerDescription::Kind::Convolution ||
-         layer.kind == LayerDescription::Kind::Linear;
-}
-
 bool is_plain_fixed(const TensorFormat& format) {
   return format.conversion.format.is_fixed() && format.scaling == Scaling::None &&
          format.conversion.format.width <= kWidestResidual;
@@ -23,7 +18,7 @@ std::optional<FormatFault> find_unknown_layer(const Formats& formats,
                                               const NetworkDescription& network) {
   std::vector<std::string> names;
   for (const LayerDescription& layer : network.layers) {
-    if (has_formats(layer)) names.push_back(layer.name);
+    if (has_gemm(layer)) names.push_back(layer.name);
   }
   for (const auto& entry : formats.layers) {
     if (std::find(names.begin(), names.end(), entry.first) != names.end()) continue;
@@ -61,7 +56,7 @@ std::optional<FormatFault> find_fault(const Formats& formats, const NetworkDescr
   if (auto fault = find_unknown_layer(formats, network)) return fault;
   std::map<std::string, std::string> first_readers;
   for (const LayerDescription& layer : network.layers) {
-    if (!has_formats(layer)) continue;
+    if (!has_gemm(layer)) continue;
     if (auto fault = find_residual_fault(formats, layer.name)) return fault;
     const std::string& tensor = layer.inputs.front();
     const auto reader = first_readers.emplace(tensor, layer.name).first;

@@ -14,14 +14,10 @@ namespace {
 
 using Kind = LayerDescription::Kind;
 
-bool is_gemm(const LayerDescription& layer) {
-  return layer.kind == Kind::Convolution || layer.kind == Kind::Linear;
-}
-
 /// Layers whose backward pass does not look at what they put out: a ReLU behind them may overwrite
 /// it.
 bool output_may_be_overwritten(const LayerDescription& layer) {
-  return is_gemm(layer) || layer.kind == Kind::BatchNorm || layer.kind == Kind::ResidualAdd;
+  return has_gemm(layer) || layer.kind == Kind::BatchNorm || layer.kind == Kind::ResidualAdd;
 }
 
 }  // namespace
@@ -50,7 +46,7 @@ void LayerGraph::connect(const std::vector<LayerShape>& shapes) {
       const std::size_t input = index.at(name);
       node.inputs.push_back(input);
       ++readers[input];
-      if (is_gemm(shapes[i].layer)) {  // all readers have the same: see find_fault()
+      if (has_gemm(shapes[i].layer)) {  // all readers have the same: see find_fault()
         activations_[input].format = &host_.settings.formats.of(shapes[i].layer.name).activation;
       }
       needs_gradient = needs_gradient || activations_[input].needs_gradient;

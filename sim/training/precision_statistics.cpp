@@ -327,7 +327,7 @@ std::vector<PrecisionGains> precision_gains(
   return gains_of(engine, problem, sums, images, counted);
 }
 
-double least_learning_rate(const TrainingSettings& settings, std::int64_t steps_per_epoch,
+double final_learning_rate(const TrainingSettings& settings, std::int64_t steps_per_epoch,
                            std::int64_t steps) {
   double rate = 0;
   for (std::int64_t step = steps; step > 0 && !(rate > 0); --step) {

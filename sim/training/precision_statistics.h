@@ -65,7 +65,7 @@ std::vector<PrecisionGains> precision_gains(
     const std::function<bool(std::int64_t done, std::int64_t images)>& go_on = {});
 
 /// The learning rate of the last step of a run that has one above 0; 0 if none has.
-double least_learning_rate(const TrainingSettings& settings, std::int64_t steps_per_epoch,
+double final_learning_rate(const TrainingSettings& settings, std::int64_t steps_per_epoch,
                            std::int64_t steps);
 
 }  // namespace narrowmac

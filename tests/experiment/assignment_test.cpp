@@ -140,9 +140,9 @@ class AssignedRun : public ::testing::Test {
     return options.out;
   }
   std::filesystem::path train_full() const {
-    return train({"mac=false", "formats=false", "observe.precision=true", "training.loss_scale=1.0",
-                  "training.weight_clip=1.0"},
-                 "full");
+    return train(
+        {"mac=false", "formats=false", "observe.precision=true", "training.weight_clip=1.0"},
+        "full");
   }
   static AssignmentOptions options(const std::filesystem::path& run, std::optional<int> bits) {
     AssignmentOptions options;
@@ -213,7 +213,7 @@ TEST_F(AssignedRun, TakesTheFewestBitsWhoseInferenceDecidesAlike) {
 TEST_F(AssignedRun, WarnsWhereTheRunIsNotClipped) {
   folder_.write("tiny.toml", read_file(TinyRun() / "tiny.toml"));
   const auto run =
-      train({"mac=false", "formats=false", "observe.precision=true", "training.loss_scale=1.0"},
+      train({"mac=false", "formats=false", "observe.precision=true", "training.loss_scale=1000"},
             "unclipped");
   const std::vector<std::string> warnings = assign_run(options(run, 5)).warnings;
   ASSERT_EQ(warnings.size(), 2U);

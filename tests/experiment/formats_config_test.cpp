@@ -63,6 +63,12 @@ TEST_F(RunConfigFile, ExtraBitsGoToTheLowerEndOfAClassAndNotToTheImage) {
   EXPECT_EQ(formats("weight_residual=2").of("conv1").weight_residual->conversion.format,
             NumberFormat::parse("fx14.22"));
 
+  // It keeps a sign and a bit where it would vanish.
+  EXPECT_EQ(formats("weight=12").of("conv1").weight_residual->conversion.format,
+            NumberFormat::parse("fx2.20"));
+  EXPECT_EQ(formats("weight_residual=-11").of("conv1").weight_residual->conversion.format,
+            NumberFormat::parse("fx2.9"));
+
   const std::string activation = "formats.activation={format = \"ufx6.5\", scaling = \"none\"}";
   const Formats activations =
       read(kRun, {activation, "formats.extra_bits.activation=-1"}).training.formats;
@@ -89,7 +95,7 @@ TEST_F(RunConfigFile, ExtraBitsThatNoFormatHasAreRefused) {
   const auto refuse = [&](const std::string& set, std::vector<std::string> parts) {
     expect_error([&] { (void)read(std::string(kRun) + kFixedLayers, {set}); }, parts);
   };
-  refuse("formats.extra_bits.weight=-8", {"weight", "1 bits", "at least 2"});
+  refuse("formats.extra_bits.weight=-8", {"weight", "layer conv1", "1 bits", "at least 2"});
   refuse("formats.extra_bits.weight_residual=20", {"weight_residual", "24 bits"});
   refuse("formats.extra_bits.bias=1", {"bias"});
   refuse("mac.accumulator_extra_bits=-9", {"accumulator_extra_bits", "accepted"});

@@ -248,6 +248,12 @@ TEST_F(PredictedMantissa, ANumberIsTheSameInEveryLayerAndNoWidthIsBelowOne) {
   EXPECT_EQ(bits(read({"mac.accumulator_mantissa=predicted-20"}), "fc1", Pass::Backward), 1);
 }
 
+TEST_F(PredictedMantissa, ExtraBitsComeOnTopOfTheRule) {
+  EXPECT_EQ(bits(read({"mac.accumulator_mantissa=7", "mac.accumulator_extra_bits=-3"}), "fc1",
+                 Pass::Forward),
+            4);
+}
+
 TEST_F(PredictedMantissa, IsAPlainFormatInTheResolvedFile) {
   const RunConfig config = read({"mac.accumulator_mantissa=predicted"});
   const std::string text = to_toml(config, "tiny.toml");

@@ -38,12 +38,12 @@ class InTemporaryDirectory(unittest.TestCase):
         return points.group_points(runs)
 
 
-def labelled_point(label, accuracies, keys=None, layers=(), formats=True):
+def labelled_point(label, accuracies, keys=None, layers=()):
     """A point of a sweep that varies something else than a mantissa; `accuracies` by seed, in percent."""
-    runs = [Run(Path("run"), {"run": {"seed": seed}, "formats": {"layer": [{}]} if formats else {}},
+    runs = [Run(Path("run"), {"run": {"seed": seed}},
                 {"results": {"test_accuracy": accuracy / 100}}, layers=list(layers), name=label, keys=keys or {})
             for seed, accuracy in accuracies.items()]
-    return points.Point(label, None, 0, runs=runs)
+    return points.Point(label, "fx32.0", 0, runs=runs)
 
 
 class LabelledSweeps(unittest.TestCase):
@@ -65,7 +65,7 @@ class LabelledSweeps(unittest.TestCase):
         self.assertIn("2.00 ± 0.58", table.splitlines()[2])
 
     def test_extra_bits_have_a_panel_per_class_and_the_assignment_in_the_middle(self):
-        drawn = [labelled_point("full", self.BASE, formats=False), labelled_point("assigned", self.BASE),
+        drawn = [labelled_point("full", self.BASE, {"mac": "false"}), labelled_point("assigned", self.BASE),
                  labelled_point("w-2", {1: 79.0, 2: 81.0, 3: 83.0}, {"formats.extra_bits.weight": "-2"}),
                  labelled_point("w+1", self.BASE, {"formats.extra_bits.weight": "1"}),
                  labelled_point("acc", self.BASE, {"mac.accumulator_extra_bits": "-1"})]
@@ -75,6 +75,14 @@ class LabelledSweeps(unittest.TestCase):
         self.assertEqual(list(x), [-2, 0, 1])
         self.assertAlmostEqual(y[0], 1.0)
         self.assertIsNone(assignment_figures.loss_against_extra_bits(drawn[:2]))
+        self.assertIsNone(assignment_figures.loss_against_extra_bits([drawn[0], drawn[2]]), "no assignment finished")
+        other_seed = labelled_point("w-1", {9: 79.0}, {"formats.extra_bits.weight": "-1"})
+        self.assertEqual(len(assignment_figures.loss_against_extra_bits([*drawn, other_seed]).axes), 2)
+
+    def test_sweeps_over_float_accumulators_keep_swamping_and_costs(self):
+        floats = [points.Point("fp32", None, 0, runs=labelled_point("fp32", self.BASE).runs),
+                  points.Point("e6m6", "e6m6", 0, runs=labelled_point("e6m6", self.BASE).runs)]
+        self.assertIn("swamped FWD", report.table(floats).splitlines()[0])
 
     def test_the_order_of_the_quantizers_counts_layers_whose_rows_differ(self):
         def layer(ratio, ptq, psq, bhq):

@@ -223,7 +223,8 @@ TEST(AssignmentCost, ATensorWithTwoReadersIsStoredOnce) {
   const std::vector<LayerShape> both = {linear("one", "input", 5, 4), linear("two", "input", 5, 4)};
   const TensorWidths widths = {8, 1, 1, 1, 1};
   const double alone = total(precision_costs({both[0]}, 2, {widths})).representational_bits;
-  EXPECT_EQ(total(precision_costs(both, 2, {widths, widths})).representational_bits, 2 * alone - 2 * 5 * 8);
+  EXPECT_EQ(total(precision_costs(both, 2, {widths, widths})).representational_bits,
+            2 * alone - 2 * 5 * 8);
 }
 
 TEST(AssignmentCost, WidthsMustBelongToTheNetwork) {

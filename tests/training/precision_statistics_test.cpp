@@ -344,13 +344,13 @@ TEST(LargestSingularValue, OfMatricesThatAreKnown) {
 TEST(LeastLearningRate, IsThatOfTheLastStepWithOneAboveZero) {
   TrainingSettings settings;
   settings.learning_rate = 0.1;
-  EXPECT_EQ(least_learning_rate(settings, 10, 30), 0.1);
+  EXPECT_EQ(final_learning_rate(settings, 10, 30), 0.1);
   settings.schedule.kind = Schedule::Kind::Cosine;
-  EXPECT_NEAR(least_learning_rate(settings, 10, 30), 0.05 * (1 + std::cos(M_PI * 29 / 30)), 1e-15);
+  EXPECT_NEAR(final_learning_rate(settings, 10, 30), 0.05 * (1 + std::cos(M_PI * 29 / 30)), 1e-15);
   settings.schedule = {Schedule::Kind::Step, {1, 2}, 0.0};
-  EXPECT_EQ(least_learning_rate(settings, 10, 30), 0.1);
+  EXPECT_EQ(final_learning_rate(settings, 10, 30), 0.1);
   settings.learning_rate = 0;
-  EXPECT_EQ(least_learning_rate(settings, 10, 30), 0);
+  EXPECT_EQ(final_learning_rate(settings, 10, 30), 0);
 }
 
 }  // namespace
