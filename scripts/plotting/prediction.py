@@ -44,7 +44,7 @@ def place_of(keys):
 
 
 def is_prediction(points):
-    return any(place_of(point.runs[0].keys) for point in points)
+    return sum(place_of(point.runs[0].keys) is not None for point in points) > 1
 
 
 def lines_of(points):

@@ -32,7 +32,8 @@ def compares_labels(points):
     """Whether the points of several seeds differ in something else than an accumulator's mantissa, and accumulate in
     fixed point, which swamps little."""
     fixed = any((p.accumulator or "").startswith("fx") for p in points)
-    return fixed and sweep.seeds(points) > 1 and len(points) > 1 and not sweep.width_series(points)
+    widths = any(len(line) > 1 for line in sweep.width_series(points).values())
+    return fixed and sweep.seeds(points) > 1 and len(points) > 1 and not widths
 
 
 def paired_loss(reference, point):

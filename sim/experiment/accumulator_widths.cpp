@@ -26,6 +26,19 @@ double mean_square(const OperandMatrix& matrix) {
       matrix.values);
 }
 
+/// The mean over a view's rows of the variance in a row.
+double mean_row_variance(const OperandView& view) {
+  double total = 0;
+  for (std::int64_t row = 0; row < view.rows(); ++row) {
+    Moments moments;
+    for (std::int64_t column = 0; column < view.columns(); ++column) {
+      moments.add(view.at(row, column));
+    }
+    total += moments.variance().value_or(0.0);
+  }
+  return view.rows() > 0 ? total / static_cast<double>(view.rows()) : 0.0;
+}
+
 double largest_magnitude(const NumberFormat& format) {
   return std::max(format.max_value(), -format.lowest_value());
 }
@@ -120,8 +133,11 @@ AccumulatorWidths accumulator_widths(const FixedOperands& operands) {
   const double b_step = operands.b_format.smallest_value();
   const double result_step = operands.result_step.value_or(0.0);
   // 12 times the variance that rounding the operands, and the result, leaves in a sum.
-  const double noise = length * (mean_square(operands.a) * b_step * b_step +
-                                 mean_square(operands.b) * a_step * a_step) +
+  const double a_square =
+      operands.codes ? mean_row_variance(operands.a.view()) : mean_square(operands.a);
+  const double b_square =
+      operands.codes ? mean_row_variance(operands.b.view().transposed()) : mean_square(operands.b);
+  const double noise = length * (a_square * b_step * b_step + b_square * a_step * a_step) +
                        result_step * result_step;
   const double allowed = kAccumulatorNoiseShare * noise;
   const int exact = operands.a_format.fraction_bits + operands.b_format.fraction_bits;
@@ -136,7 +152,7 @@ AccumulatorWidths accumulator_widths(const FixedOperands& operands) {
   widths.theory = signed_format(range, fraction);
 
   const int measured_range =
-      operands.any_range
+      operands.codes
           ? range
           : std::min(range, exponent_above(largest_partial_sum(operands)) + kHeadroomBits);
   const auto is_quiet = [&](int bits) {

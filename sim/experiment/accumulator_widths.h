@@ -29,9 +29,11 @@ struct FixedOperands {
   ArrayDesign array;  ///< decides the order of adding
   /// The result is rounded to this step directly (GRAD: the weight gradient's); absent: it is not.
   std::optional<double> result_step;
-  /// The sums of other steps may be much larger: the measured accumulator, too, holds the largest
-  /// that the formats allow. So it is with codes whose zero moves from step to step.
-  bool any_range = false;
+  /// Codes whose zero is not 0 and moves from step to step, and is corrected outside the array. The
+  /// sums of other steps may be much larger, so that the measured accumulator, too, holds the
+  /// largest that the formats allow; and what a rounding error is multiplied by is a code's
+  /// distance from zero, here from the mean of its row of A or column of B, which is no more.
+  bool codes = false;
 };
 
 /// What holds the sums of both.

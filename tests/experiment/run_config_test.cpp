@@ -360,7 +360,7 @@ TEST(ShippedFiles, EveryExperimentAndSweepIsReadAndBeginsWithALineThatSaysWhatIt
                                                      {"prediction-resnet8", 165},
                                                      {"seed-gradient-quantizers", 80},
                                                      {"seed-assignment", 105},
-                                                     {"seed-accumulators", 50}};
+                                                     {"seed-accumulators", 40}};
   for (const std::filesystem::path& path : list_presets("sweeps")) {
     EXPECT_TRUE(read_file(path).starts_with("# ")) << path;
     const auto known = points.find(path.stem().string());
