@@ -358,7 +358,7 @@ TEST(ShippedFiles, EveryExperimentAndSweepIsReadAndBeginsWithALineThatSaysWhatIt
                                                      {"adders", 36},
                                                      {"prediction-cnn", 165},
                                                      {"prediction-resnet8", 165},
-                                                     {"seed-gradient-quantizers", 80},
+                                                     {"seed-gradient-quantizers", 65},
                                                      {"seed-assignment", 105},
                                                      {"seed-accumulators", 40}};
   for (const std::filesystem::path& path : list_presets("sweeps")) {
