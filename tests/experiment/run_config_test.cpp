@@ -359,7 +359,7 @@ TEST(ShippedFiles, EveryExperimentAndSweepIsReadAndBeginsWithALineThatSaysWhatIt
                                                      {"prediction-cnn", 165},
                                                      {"prediction-resnet8", 165},
                                                      {"seed-gradient-quantizers", 65},
-                                                     {"seed-assignment", 105},
+                                                     {"seed-assignment", 110},
                                                      {"seed-accumulators", 40}};
   for (const std::filesystem::path& path : list_presets("sweeps")) {
     EXPECT_TRUE(read_file(path).starts_with("# ")) << path;
