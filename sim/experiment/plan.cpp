@@ -36,21 +36,25 @@ PlannedGemm plan_gemm(const RunConfig& config, const LayerShape& layer, Pass pas
   return gemm;
 }
 
-/// Each warning once, with the passes it concerns.
+/// Each warning once, with the passes it concerns, and the layers where these may differ.
 std::vector<std::string> collect_warnings(const RunConfig& config, const RunPlan& plan) {
+  const TrainingSettings& training = config.training;
+  const bool layers_differ = !training.macs.layers().empty() || !training.formats.layers.empty();
   std::vector<std::pair<std::string, std::vector<std::string>>> found;
   for (const PlannedGemm& gemm : plan.gemms) {
     const MacDesign* mac = config.training.macs.find(gemm.layer, gemm.pass);
     if (mac == nullptr) continue;
     std::vector<std::string> texts = warnings(*mac);
     for (std::string& text : warnings(*mac, config.array)) texts.push_back(std::move(text));
-    const std::string pass(to_string(gemm.pass));
+    const std::string_view pass = to_string(gemm.pass);
+    const std::string place =
+        layers_differ ? fmt::format("{} {}", gemm.layer, pass) : std::string(pass);
     for (const std::string& text : texts) {
       auto entry = std::find_if(found.begin(), found.end(),
                                 [&](const auto& other) { return other.first == text; });
       if (entry == found.end()) entry = found.insert(found.end(), {text, {}});
-      if (std::find(entry->second.begin(), entry->second.end(), pass) == entry->second.end()) {
-        entry->second.push_back(pass);
+      if (std::find(entry->second.begin(), entry->second.end(), place) == entry->second.end()) {
+        entry->second.push_back(place);
       }
     }
   }
