@@ -171,7 +171,6 @@ const LayerDescription* find_layer(const NetworkDescription& network, const std:
 
 const LayerDescription* source_of_input(const NetworkDescription& network,
                                         const LayerDescription& layer) {
-  using Kind = LayerDescription::Kind;
   const LayerDescription* source = find_layer(network, layer.inputs.front());
   while (source != nullptr && (source->kind == Kind::Flatten || source->kind == Kind::MaxPool ||
                                source->kind == Kind::AveragePool)) {

@@ -84,7 +84,7 @@ std::string assigned_run_text(const PrecisionAssignment& assignment, Accumulator
                               const fs::path& run, const fs::path& file) {
   const RunConfig config = assignment.assigned(source);
   const fs::path network = seen_from(config.network_file, file);
-  const std::string text =
+  std::string text =
       with_preset(header(assignment, source, run) + to_toml(config, network), config, network);
   try {
     parse_run_config(ConfigTable::parse(text, file.string()), file);
