@@ -3,7 +3,6 @@
 #include <fmt/core.h>
 
 #include <CLI/CLI.hpp>
-#include <charconv>
 #include <string>
 
 #include "models/design/error.h"
@@ -13,19 +12,15 @@ namespace narrowmac {
 namespace {
 
 /// "1%" or "0.01".
-double parse_share(const std::string& text) {
-  const bool percent = text.ends_with("%");
-  const char* end = text.data() + text.size() - (percent ? 1 : 0);
-  double value = 0;
-  const auto parsed = std::from_chars(text.data(), end, value);
-  const double share = percent ? value / 100 : value;
-  if (parsed.ec != std::errc() || parsed.ptr != end || !(share >= 0 && share <= 1)) {
+double parse_mismatch(const std::string& text) {
+  const std::optional<double> share = parse_share(text);
+  if (!share || !(*share >= 0 && *share <= 1)) {
     throw Error(
         fmt::format("--mismatch: found '{}'; accepted: a share of the images, 0 to 1, as 1% "
                     "or 0.01",
                     text));
   }
-  return share;
+  return *share;
 }
 
 }  // namespace
@@ -77,7 +72,8 @@ void add_assign_options(CLI::App& command, AssignCommand& assign) {
       ->check(CLI::Range(1, kMaxMinimumBits));
   command
       .add_option_function<std::string>(
-          "--mismatch", [&assign](const std::string& text) { assign.mismatch = parse_share(text); },
+          "--mismatch",
+          [&assign](const std::string& text) { assign.mismatch = parse_mismatch(text); },
           "Of the test images, those that inference at B_min may decide otherwise than full "
           "precision: 1% or 0.01")
       ->default_str("1%");

@@ -371,19 +371,24 @@ std::string_view to_string(TrainedDesign::Role role) {
   return "searched";
 }
 
-double parse_budget(const std::string& text) {
+std::optional<double> parse_share(std::string_view text) {
   const bool percent = text.ends_with("%");
   const char* end = text.data() + text.size() - (percent ? 1 : 0);
   double value = 0;
   const auto parsed = std::from_chars(text.data(), end, value);
-  const double budget = percent ? value / 100 : value;
-  if (parsed.ec != std::errc() || parsed.ptr != end || !(budget > 0 && budget <= kLargestBudget)) {
+  if (parsed.ec != std::errc() || parsed.ptr != end) return std::nullopt;
+  return percent ? value / 100 : value;
+}
+
+double parse_budget(const std::string& text) {
+  const std::optional<double> budget = parse_share(text);
+  if (!budget || !(*budget > 0 && *budget <= kLargestBudget)) {
     throw Error(
         fmt::format("--budget: found '{}'; accepted: test accuracy that may be lost, above 0 "
                     "and up to {:.0f}%, as 0.5% or 0.005",
                     text, 100 * kLargestBudget));
   }
-  return budget;
+  return *budget;
 }
 
 RecommendReport recommend(const RecommendOptions& options) { return Recommender(options).run(); }

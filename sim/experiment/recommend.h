@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "sim/experiment/paired_loss.h"
@@ -78,6 +79,8 @@ struct RecommendReport {
   int signal = 0;  ///< not 0: stopped by this signal, --resume goes on
 };
 
+/// "1%" or "0.01" as a fraction; nothing for other text.
+std::optional<double> parse_share(std::string_view text);
 /// Parses "0.5%" or "0.005": above 0 and at most 20 %. Throws Error.
 double parse_budget(const std::string& text);
 
