@@ -45,13 +45,6 @@ double representational_bits(const LayerShape& layer, std::int64_t batch,
 
 TensorWidths full_precision_widths() { return {32, 32, 32, 32, 0}; }
 
-TensorWidths widths_of(const LayerAssignment& layer, int fixed_activation_bits) {
-  return {layer.activation ? layer.activation->bits : fixed_activation_bits, layer.weight.bits,
-          layer.weight_gradient.bits,
-          layer.activation_gradient ? layer.activation_gradient->bits : 0,
-          layer.weight_residual.bits};
-}
-
 double dot_product_full_adders(std::int64_t length, int a_bits, int b_bits) {
   if (length < 1) return 0;
   const int carries = static_cast<int>(std::bit_width(static_cast<std::uint64_t>(length - 1)));

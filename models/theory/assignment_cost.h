@@ -3,7 +3,6 @@
 #include <cstdint>
 #include <vector>
 
-#include "models/theory/assignment.h"
 #include "models/workload/network.h"
 
 namespace narrowmac {
@@ -28,9 +27,6 @@ struct PrecisionCost {
 
 /// Fp32: 32 bits everywhere, and no residual.
 TensorWidths full_precision_widths();
-/// The assignment's widths; an activation without one has `fixed_activation_bits` (the image).
-TensorWidths widths_of(const LayerAssignment& layer, int fixed_activation_bits);
-
 /// A dot product of `length` terms of two widths, in 1-bit full adders: a ripple-carry multiplier
 /// and an adder of the widest partial sum for every term.
 double dot_product_full_adders(std::int64_t length, int a_bits, int b_bits);

@@ -120,7 +120,10 @@ void apply_extra_format_bits(const ConfigTable& formats, RunConfig& config) {
     widen_residual(*own->weight_residual, 0, static_cast<int>(residual));
     found = true;
   }
-  if (!found) throw table.error("weight_residual", "found no weight_residual in [formats]");
+  if (!found)
+    throw table.error("weight_residual",
+                      "found no weight_residual in [formats] or [[formats.layer]]; accepted: a "
+                      "fixed-point one in either");
 }
 
 void apply_extra_accumulator_bits(const ConfigTable& table, RunConfig& config) {

@@ -181,14 +181,22 @@ std::vector<GemmAccumulators> size_accumulators(const AssignmentOptions& options
   return all;
 }
 
+/// What the run file will have, whatever the rules asked for.
+TensorWidths widths_of(const LayerFormats& formats) {
+  const auto width = [](const TensorFormat& format) { return format.conversion.format.width; };
+  return {width(formats.activation), width(formats.weight), width(formats.weight_gradient),
+          width(formats.gradient), width(*formats.weight_residual)};
+}
+
 void price(const RunConfig& config, PrecisionAssignment& result) {
   const ImageFacts images = read_image_facts(config.data.kind, config.data.folder);
   const std::int64_t used = config.data.train_images > 0 ? config.data.train_images : images.count;
   const std::int64_t batch = std::min(config.training.batch, used);
   const std::vector<LayerShape> shapes = infer_shapes(config.network, images.shape, images.classes);
+  const NumberFormat image = image_format(config.training.normalisation);
   std::vector<TensorWidths> widths;
   for (const LayerAssignment& layer : result.layers) {
-    widths.push_back(widths_of(layer, result.image_bits));
+    widths.push_back(widths_of(layer_formats(layer, image)));
   }
   result.costs = precision_costs(shapes, batch, widths);
   result.full_precision_costs = precision_costs(
@@ -297,7 +305,6 @@ void assign_operands(const AssignmentOptions& options, const Inputs& inputs,
   for (const LayerAssignment& layer : result.layers) {
     add_width_warnings(layer, result.warnings);
   }
-  result.image_bits = image_format(inputs.config.training.normalisation).width;
   price(inputs.config, result);
 }
 

@@ -45,7 +45,6 @@ struct PrecisionAssignment {
   int minimum_bits = 0;
   std::optional<double> full_precision_accuracy;  ///< if inference was tried
   std::vector<InferencePoint> inference;
-  int image_bits = 0;  ///< of the first layers' activations, whose width is fixed
   std::vector<PrecisionCost> costs, full_precision_costs;  ///< by layer
   std::vector<GemmAccumulators> accumulators;              ///< in the order of training
   std::vector<std::string> warnings;  ///< where the run is not what the rules are about

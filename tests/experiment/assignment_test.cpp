@@ -157,7 +157,10 @@ TEST_F(AssignedRun, TrainsWithTheFormatsAndAccumulatorsOfTheAssignment) {
   const PrecisionAssignment assignment = assign_run(options(train_full(), 6));
   ASSERT_EQ(assignment.layers.size(), 2U);
   EXPECT_TRUE(assignment.warnings.empty());
-  EXPECT_EQ(assignment.image_bits, 8);
+  // Bits of a weight gradient for each of 4 x 9 and 10 x 144 weights, as written.
+  EXPECT_EQ(assignment.costs[0].communication_bits, 36 * assignment.layers[0].weight_gradient.bits);
+  EXPECT_EQ(assignment.costs[1].communication_bits,
+            1440 * assignment.layers[1].weight_gradient.bits);
   ASSERT_EQ(assignment.accumulators.size(), 5U);  // BWD of the first layer is never computed
   for (const AccumulatorSource source : {AccumulatorSource::Theory, AccumulatorSource::Measured}) {
     const std::filesystem::path file = folder_ / "fixed.toml";
